@@ -1,0 +1,25 @@
+"""Errors for people: one sentence what is wrong, one what to do.
+
+Every failure that a user can cause or mend is an `LmError`; the command line prints its two sentences and exits with its code.
+Any other exception that reaches the command line is a bug.
+"""
+
+
+class LmError(Exception):
+    """The work failed. `message` says what is wrong, `hint` what to do; both are whole sentences."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class UsageError(LmError):
+    """What was asked for cannot be: an unknown name, a value out of range, a run already there."""
+
+    exit_code = 2
