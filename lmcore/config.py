@@ -61,14 +61,18 @@ class TokenizerConfig(Section):
 class ModelConfig(Section):
     """The network. Names are those of GPT-2 and PyTorch."""
 
-    architecture: Literal["rnn", "gru", "lstm", "transformer"] = Field("transformer", description="rnn (Elman, tanh), gru, lstm, or a decoder transformer.")
+    architecture: Literal["rnn", "gru", "lstm", "transformer"] = Field(
+        "transformer", description="rnn (Elman, tanh), gru, lstm, or a decoder transformer."
+    )
     vocab_size: Count = Field(0, description="Rows of the embedding (0: the tokenizer's vocabulary).")
     n_layer: Positive = Field(4, description="Layers or blocks.")
     n_embd: Positive = Field(128, description="Width of the embeddings, and of a transformer's residual stream.")
     block_size: Positive = Field(64, description="Tokens in a training window: a transformer's context, a recurrent model's BPTT length.")
     tied: bool = Field(True, description="The output layer shares the embedding's weights.")
     head_bias: bool = Field(False, description="The output layer has a bias.")
-    init: Literal["gpt2", "xavier", "torch"] = Field("gpt2", description="gpt2: normal 0.02, residual projections scaled; xavier; torch: each layer's own.")
+    init: Literal["gpt2", "xavier", "torch"] = Field(
+        "gpt2", description="gpt2: normal 0.02, residual projections scaled; xavier; torch: each layer's own."
+    )
     embedding: str = Field("random", description="random, or a pretrained table: a Hub id, a .safetensors, or a GloVe text file.", min_length=1)
     freeze_embedding: bool = Field(False, description="The token embedding is not trained.")
     freeze_positions: bool = Field(False, description="Learned positions are not trained.")
@@ -135,7 +139,8 @@ class OptimizerConfig(Section):
     """How a gradient becomes a step."""
 
     name: Literal["sgd", "momentum", "nesterov", "adam", "adam_l2", "adamw", "muon"] = Field(
-        "adamw", description="adam_l2 adds weight decay to the gradient (prefer adamw); muon: orthogonalized momentum for matrices, adamw for the rest."
+        "adamw",
+        description="adam_l2 adds weight decay to the gradient (prefer adamw); muon: orthogonalized momentum for matrices, adamw for the rest.",
     )
     lr: AboveZero = Field(1e-3, description="Peak learning rate.")
     momentum: Fraction = Field(0.9, description="momentum, nesterov: share of the last step kept.")
@@ -187,7 +192,9 @@ class TrainingConfig(Section):
     keep_checkpoints: Positive = Field(1, description="Checkpoints kept beside the best and the last.")
     seed: Count = Field(42, description="Of weights, order of batches and dropout.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N, mps.", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where the GPU has it, else fp16 with loss scaling, fp32 on CPU.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: bf16 where the GPU has it, else fp16 with loss scaling, fp32 on CPU."
+    )
     compile: Literal["auto", "on", "off"] = Field("auto", description="torch.compile: auto on CUDA for runs long enough to repay it.")
     threads: Count = Field(0, description="CPU threads (0: PyTorch's choice).")
     label_smoothing: Probability = Field(0.0, description="Share of the target spread over the vocabulary (training only).")
@@ -314,12 +321,16 @@ def differences(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
     """Settings that differ, as `{"section.key": (in a, in b)}`."""
     left, right = a.to_dict(), b.to_dict()
     return {
-        f"{section}.{key}": (value, right[section][key]) for section, values in left.items() for key, value in values.items() if value != right[section][key]
+        f"{section}.{key}": (value, right[section][key])
+        for section, values in left.items()
+        for key, value in values.items()
+        if value != right[section][key]
     }
 
 
 def _section(annotation: Any) -> type[Section]:
-    assert isinstance(annotation, type) and issubclass(annotation, Section)
+    assert isinstance(annotation, type)
+    assert issubclass(annotation, Section)
     return annotation
 
 
@@ -369,5 +380,7 @@ def _explain(error: ValidationError) -> UsageError:
     context = first.get("ctx", {})
     bounds = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}", "expected": "one of {}", "min_length": "not empty"}
     said = [text.format(context[key]) for key, text in bounds.items() if key in context]
+    if first["type"] == "string_pattern_mismatch":
+        return UsageError(f"{name} = {first['input']!r} is not possible.", f"It can be: {setting_help(name)}")
     wanted = " and ".join(said) if said else first["msg"].removeprefix("Input should be ").rstrip(".")
     return UsageError(f"{name} = {first['input']!r} is not possible: it must be {wanted}.", setting_help(name) if "." in name else "")

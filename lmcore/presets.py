@@ -1,0 +1,144 @@
+"""Presets: named, commented configs to start from; and what does not fit together in a config."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lmcore.config import Config
+from lmcore.errors import UsageError
+
+# In a wheel the presets lie inside the package, in a checkout beside it.
+_HOUSE = Path(__file__).resolve().parent
+PRESETS_DIR = _HOUSE / "_presets" if (_HOUSE / "_presets").is_dir() else _HOUSE.parent / "presets"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A config with a name, one line on what it is, and the notes a student reads first."""
+
+    name: str
+    summary: str
+    notes: str
+    config: Config
+    path: Path
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something in a config that does not fit together: *caution* (know what you do), *avoid*, or *wrong*."""
+
+    level: Literal["caution", "avoid", "wrong"]
+    message: str
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with `lm`, `exp2` before `exp10`."""
+    return sorted((path.stem for path in PRESETS_DIR.glob("*.toml")), key=_natural)
+
+
+def list_presets() -> list[Preset]:
+    """All presets that come with `lm`."""
+    return [load_preset(name) for name in preset_names()]
+
+
+def load_preset(name: str) -> Preset:
+    """A preset by name, or one of the user's own by the path of its TOML file.
+
+    Raises:
+        UsageError: there is none of that name or path, or its content is no config.
+    """
+    path = Path(name) if name.endswith(".toml") else PRESETS_DIR / f"{name}.toml"
+    if not path.is_file() or (not name.endswith(".toml") and name not in preset_names()):
+        nearest = difflib.get_close_matches(name, preset_names(), n=1)
+        hint = f"Did you mean '{nearest[0]}'?" if nearest else "`lm presets list` shows them all."
+        raise UsageError(f"There is no preset '{name}'.", hint)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"The preset {path} is not valid TOML: {error}.", "Correct that line.") from None
+    summary, notes = str(values.pop("summary", "")), str(values.pop("notes", ""))
+    return Preset(path.stem, summary, notes.strip(), Config.from_dict(values), path)
+
+
+def advice(config: Config) -> list[Advice]:
+    """What in this config does not fit together, and why; empty when all is well."""
+    return [*_regularization(config), *_optimization(config), *_without_effect(config)]
+
+
+def _regularization(config: Config) -> list[Advice]:
+    model, training = config.model, config.training
+    found = []
+    if model.dropout >= 0.3 and training.label_smoothing > 0:
+        found.append(Advice("caution", "Heavy dropout together with label smoothing can keep a model from fitting at all: start with one of them."))
+    if training.l1 > 0:
+        found.append(Advice("avoid", "L1 pushes the many small weights that a language model needs to zero: prefer weight decay with adamw."))
+    if model.freeze_embedding and model.embedding == "random":
+        found.append(Advice("caution", "The token embedding is random and frozen: the model has to learn around vectors that mean nothing."))
+    return found
+
+
+def _optimization(config: Config) -> list[Advice]:
+    model, optimizer, schedule = config.model, config.optimizer, config.schedule
+    found = []
+    if optimizer.name == "adam_l2":
+        found.append(
+            Advice(
+                "wrong",
+                "Adam with L2 divides the decay by the gradient's size, so weights with large gradients hardly decay: adamw decays all alike.",
+            )
+        )
+    adaptive = optimizer.name in ("adam", "adam_l2", "adamw")
+    deep_post_norm = model.architecture == "transformer" and model.norm_position == "post" and model.n_layer > 1
+    if deep_post_norm and adaptive and optimizer.lr >= 5e-4 and not schedule.warmup_steps:
+        found.append(
+            Advice(
+                "caution", f"A post-norm transformer at lr {optimizer.lr:g} without warm-up often stays near unigram loss: set schedule.warmup_steps."
+            )
+        )
+    if optimizer.name == "sgd" and optimizer.lr < 0.01:
+        found.append(
+            Advice("caution", f"Plain SGD at lr {optimizer.lr:g} learns very slowly: language models need 0.1 to 30 with gradient clipping.")
+        )
+    return found
+
+
+_RECURRENT_ONLY = ("n_hidden", "projection", "locked_dropout", "dropout_input", "dropout_output", "weight_drop")
+_TRANSFORMER_ONLY = (
+    "n_inner",
+    "activation",
+    "norm",
+    "norm_position",
+    "norm_eps",
+    "final_norm",
+    "position",
+    "rope_theta",
+    "attention",
+    "dropout_attention",
+    "bias",
+    "scale_embedding",
+    "freeze_positions",
+)
+
+
+def _without_effect(config: Config) -> list[Advice]:
+    """Settings of the other architecture that were changed: they would do nothing."""
+    model = config.model
+    transformer = model.architecture == "transformer"
+    names = _RECURRENT_ONLY if transformer else _TRANSFORMER_ONLY
+    defaults = type(model)()
+    changed = [f"model.{name}" for name in names if getattr(model, name) != getattr(defaults, name)]
+    if transformer:
+        changed += [f"training.{name}" for name in ("activation_reg", "temporal_reg") if getattr(config.training, name)]
+    if not changed:
+        return []
+    verb = "has" if len(changed) == 1 else "have"
+    return [Advice("caution", f"{', '.join(changed)} {verb} no effect on a {model.architecture}.")]
+
+
+def _natural(name: str) -> tuple[str, int]:
+    head = name.rstrip("0123456789")
+    return head, int(name[len(head) :] or 0)

@@ -1,0 +1,83 @@
+"""Settings: what is read, what is refused, and how it is said."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmcore.config import Config, differences, parse_assignments, setting_help, setting_names
+from lmcore.errors import UsageError
+
+
+def test_toml_round_trip_keeps_every_setting() -> None:
+    config = Config().with_settings({"generation.prompts": ["Hermione said", 'a "quote"\n'], "optimizer.lr": 3e-5, "data.corpus": "a/b.txt"})
+    assert Config.from_toml(config.to_toml()) == config
+
+
+@given(st.floats(min_value=1e-12, max_value=1e3), st.integers(0, 10**9), st.text(min_size=1))
+def test_round_trip_of_any_value(lr: float, seed: int, corpus: str) -> None:
+    config = Config().with_settings({"optimizer.lr": lr, "training.seed": seed})
+    assert Config.from_toml(config.to_toml()) == config
+    if corpus.isprintable():
+        assert Config.from_toml(config.with_settings({"data.corpus": corpus}).to_toml()).data.corpus == corpus
+
+
+def test_every_setting_has_a_meaning() -> None:
+    assert [name for name in setting_names() if not setting_help(name)] == []
+
+
+def test_text_settings_are_parsed_by_their_type() -> None:
+    config = Config().with_settings(
+        parse_assignments(
+            ["model.n_layer=2", "model.tied=false", "optimizer.lr=1e-5", "data.corpus=123", 'generation.prompts=["a", "b"]', "generation.stop=x"]
+        )
+    )
+    assert (config.model.n_layer, config.model.tied, config.optimizer.lr, config.data.corpus) == (2, False, 1e-5, "123")
+    assert config.generation.prompts == ("a", "b")
+    assert config.generation.stop == ("x",)
+
+
+def test_differences_name_both_values() -> None:
+    assert differences(Config(), Config().with_settings({"model.n_layer": 2})) == {"model.n_layer": (4, 2)}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "wrong", "hint"),
+    [
+        ("model.n_layr=2", "no setting 'model.n_layr'", "'model.n_layer'"),
+        ("modle.n_layer=2", "no setting 'modle'", "'model'"),
+        ("n_layer=2", "no setting 'n_layer'", "'model.n_layer'"),
+        ("model=2", "'model' is a section", "model."),
+        ("model.block_size=0", "must be at least 1", "window"),
+        ("training.batch_size=many", "must be a valid integer", "micro-batch"),
+        ("optimizer.name=adma", "must be one of 'sgd'", "adam"),
+        ("optimizer.lr=nan", "must be", "learning rate"),
+        ("optimizer.lr=0", "must be above 0", "learning rate"),
+        ("model.norm=batchnorm", "future", "settings"),
+        ("model.n_head=3", "not a multiple of n_head 3", "settings"),
+        ("training.device=tpu", "'tpu' is not possible", "auto, cpu, cuda"),
+        ("generation.temperature=-1", "must be above 0", "safer"),
+    ],
+)
+def test_bad_settings_are_said_in_two_sentences(assignment: str, wrong: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Config().with_settings(parse_assignments([assignment]))
+    assert wrong in caught.value.message
+    assert hint in caught.value.hint
+    assert caught.value.exit_code == 2
+
+
+def test_adam_with_weight_decay_is_refused_with_the_reason() -> None:
+    with pytest.raises(UsageError, match="adamw"):
+        Config().with_settings({"optimizer.name": "adam", "optimizer.weight_decay": 0.1})
+
+
+def test_an_assignment_without_equals_is_refused() -> None:
+    with pytest.raises(UsageError, match="is not a setting"):
+        parse_assignments(["model.n_layer"])
+
+
+def test_broken_toml_names_its_source() -> None:
+    with pytest.raises(UsageError, match="mine is not valid TOML"):
+        Config.from_toml("[model\n", "mine")
