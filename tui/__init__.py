@@ -1,0 +1,18 @@
+"""`lm tui`: watch, steer, choose and write, on the screen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def run_app(run: str | None = None, root: Path | None = None) -> int:
+    """Open the screen, on `run` if it is given; returns the exit code (2 outside a terminal)."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        print("lm tui needs a terminal; `lm watch RUN` prints the same facts as plain text.", file=sys.stderr)
+        return 2
+    from tui.app import LmApp
+
+    app = LmApp(root=root, run=run)
+    app.run()
+    return app.return_code or 0

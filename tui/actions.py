@@ -1,0 +1,186 @@
+"""Every action of the screen, once: bindings, footer, help, command palette and docs/tui.md are made from this table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+MODES = ("watch", "presets", "write", "compare", "gpu")
+"""The five screens, in the order of their keys 1 to 5."""
+
+SWALLOWED_KEYS = frozenset({"ctrl+enter", "ctrl+m", "ctrl+i", "ctrl+h", "ctrl+b", "ctrl+s", "ctrl+z", "ctrl+j", "ctrl+left_square_bracket"})
+"""Keys that tmux or a terminal keeps for itself, or sends as another key: no action may use them."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that a person can ask for.
+
+    Attributes:
+        id: Unique name, `screen.verb` or `app.verb`; key overrides in the settings refer to it.
+        key: Textual's key names, several separated by commas.
+        command: What Textual runs: a method `action_<command>` of the screen (or of the app for `app.` actions).
+        label: One or two words for the footer.
+        help: One sentence for the help screen and the command palette; also the footer's tooltip.
+        screens: The screens that have it; empty: all.
+        footer: Whether the footer has room for it.
+        shown_key: How the key is written, where its name is not what a keyboard says.
+    """
+
+    id: str
+    key: str
+    command: str
+    label: str
+    help: str
+    screens: tuple[str, ...] = ()
+    footer: bool = True
+    shown_key: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label as the command palette shows it."""
+        return self.label[:1].upper() + self.label[1:]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys, one each."""
+        return tuple(key.strip() for key in self.key.split(","))
+
+
+RUN_SCREENS = ("watch", "compare", "gpu")
+
+ACTIONS: tuple[Action, ...] = (
+    # Watch: steer the run under the cursor.
+    Action("run.pause", "p", "run_request('pause')", "pause", "Ask the run to pause after its current step.", RUN_SCREENS),
+    Action("run.resume", "u", "run_request('resume')", "resume", "Ask a paused run to go on.", RUN_SCREENS),
+    Action("run.checkpoint", "c", "run_request('checkpoint')", "checkpoint", "Ask the run to save a checkpoint now.", RUN_SCREENS),
+    Action("run.stop", "s", "run_request('stop')", "stop", "Ask the run to save and stop.", RUN_SCREENS),
+    Action("run.rename", "N", "rename_run", "rename", "Give a run that is not running another name.", RUN_SCREENS, footer=False),
+    Action(
+        "run.delete", "delete,D", "delete_run", "delete", "Delete a run and its checkpoints; asks first.", RUN_SCREENS, footer=False, shown_key="D"
+    ),
+    # Watch: the chart.
+    Action("chart.x_axis", "x", "cycle_x", "x-axis", "Next x-axis: step, epoch, tokens, time.", ("watch", "compare")),
+    Action("chart.y_scale", "y", "toggle_log", "y log", "Logarithmic or linear y-axis.", ("watch", "compare")),
+    Action("chart.smooth", "m", "cycle_smooth", "smooth", "Next smoothing: none, 0.6, 0.9, 0.97; the raw curve stays as a ghost.", ("watch",)),
+    Action(
+        "chart.metric", "v", "cycle_metric", "curve", "Next curve: perplexity, loss, learning rate, gradient norm, tokens per second.", ("watch",)
+    ),
+    Action("chart.zoom_in", "plus,equals_sign", "zoom(0.5)", "zoom", "Zoom in around the cursor.", ("watch",), shown_key="+/-"),
+    Action("chart.zoom_out", "minus", "zoom(2.0)", "zoom out", "Zoom out around the cursor.", ("watch",), footer=False, shown_key="-"),
+    Action("chart.zoom_reset", "0", "zoom_reset", "all", "Show the whole curve again.", ("watch",), footer=False),
+    Action(
+        "chart.pan_left",
+        "shift+left,less_than_sign",
+        "pan(-0.25)",
+        "pan left",
+        "Move the view to earlier steps.",
+        ("watch",),
+        footer=False,
+        shown_key="<",
+    ),
+    Action(
+        "chart.pan_right",
+        "shift+right,greater_than_sign",
+        "pan(0.25)",
+        "pan right",
+        "Move the view to later steps.",
+        ("watch",),
+        footer=False,
+        shown_key=">",
+    ),
+    Action("chart.cursor_left", "left", "cursor(-1)", "cursor", "Move the reading cursor left; the samples follow it.", ("watch",), shown_key="←→"),
+    Action(
+        "chart.cursor_right",
+        "right",
+        "cursor(1)",
+        "cursor right",
+        "Move the reading cursor right; the samples follow it.",
+        ("watch",),
+        footer=False,
+        shown_key="→",
+    ),
+    # Watch: the list of runs.
+    Action("runs.overlay", "space", "toggle_overlay", "overlay", "Add the run under the cursor to the chart, or take it away.", ("watch", "compare")),
+    Action(
+        "runs.filter",
+        "slash",
+        "filter_runs",
+        "filter",
+        "Show only runs whose name, state or architecture contains a text.",
+        ("watch",),
+        shown_key="/",
+    ),
+    Action("runs.sort", "o", "cycle_sort", "sort", "Sort the runs by the next column.", ("watch",), footer=False),
+    Action("runs.reverse", "O", "reverse_sort", "reverse", "Turn the order of the runs round.", ("watch",), footer=False),
+    Action("runs.write", "g", "write_with_run", "write", "Write with the best checkpoint of this run.", RUN_SCREENS),
+    # Everywhere.
+    Action("app.watch", "1", "app.open('watch')", "Watch", "Open Watch: runs, curves, samples.", footer=False),
+    Action("app.presets", "2", "app.open('presets')", "Presets", "Open Presets: choose, change and start.", footer=False),
+    Action("app.write", "3", "app.open('write')", "Write", "Open Write: a prompt and up to four checkpoints.", footer=False),
+    Action("app.compare", "4", "app.open('compare')", "Compare", "Open Compare: one table of the chosen runs.", footer=False),
+    Action("app.gpu", "5", "app.open('gpu')", "GPU", "Open GPU: cards, processes and memory.", footer=False),
+    Action("app.leave", "escape", "leave", "leave", "Leave a field, hide the cursor, stop writing: one step back.", footer=False, shown_key="esc"),
+    Action("app.next_panel", "right_square_bracket", "next_panel(1)", "panel", "Go to the next panel.", footer=False, shown_key="]"),
+    Action("app.previous_panel", "left_square_bracket", "next_panel(-1)", "previous panel", "Go to the previous panel.", footer=False, shown_key="["),
+    Action("app.layout", "l", "app.cycle_layout", "layout", "Next layout: all panels, large curve, or one panel at a time.", footer=False),
+    Action("app.theme", "t", "app.toggle_theme", "theme", "Light or dark colours.", footer=False),
+    Action("app.help", "question_mark", "app.help", "help", "Every key and what it does.", shown_key="?"),
+    Action("app.palette", "ctrl+p", "app.command_palette", "commands", "Find any action by name.", shown_key="^p"),
+    Action("app.quit", "q,ctrl+q", "app.quit", "quit", "Close the screen; training goes on.", shown_key="q"),
+)
+
+
+def actions_for(mode: str) -> list[Action]:
+    """The actions that a screen has, its own first."""
+    return [action for action in ACTIONS if not action.screens or mode in action.screens]
+
+
+def bindings_for(mode: str) -> list[Binding]:
+    """A screen's key bindings, as Textual wants them."""
+    return [
+        Binding(action.key, action.command, action.label, show=action.footer, key_display=action.shown_key or None, tooltip=action.help, id=action.id)
+        for action in actions_for(mode)
+    ]
+
+
+def shown_key(action: Action, overrides: dict[str, str] | None = None) -> str:
+    """The key as a person reads it: `+` rather than `plus`."""
+    names = {"delete": "del", "space": "space", "escape": "esc"}
+    if overrides and action.id in overrides:
+        return overrides[action.id]
+    return action.shown_key or " ".join(names.get(key, key) for key in action.keys)
+
+
+def find_action(action_id: str) -> Action:
+    """The action of that id.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for action in ACTIONS:
+        if action.id == action_id:
+            return action
+    raise KeyError(action_id)
+
+
+def help_sections(actions: Iterable[Action] = ACTIONS) -> dict[str, list[Action]]:
+    """The actions in groups, by the first part of their id."""
+    sections: dict[str, list[Action]] = {}
+    for action in actions:
+        sections.setdefault(SECTION_TITLES[action.id.partition(".")[0]], []).append(action)
+    return sections
+
+
+SECTION_TITLES = {
+    "run": "A run",
+    "chart": "The chart",
+    "runs": "The list of runs",
+    "presets": "Presets",
+    "write": "Write",
+    "compare": "Compare",
+    "gpu": "GPU",
+    "app": "Everywhere",
+}
