@@ -1,0 +1,86 @@
+"""Names on the command line: completion, ranges of runs, and which checkpoint a RUN means."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lmcore.errors import UsageError
+
+if TYPE_CHECKING:
+    from lmcore.runs import Run
+
+_RANGE = re.compile(r"^(?P<stem>.*?)(?P<first>\d+)\.\.(?P=stem)?(?P<last>\d+)$")
+
+
+def complete_preset(incomplete: str) -> list[str]:
+    """Presets that begin so, for the shell."""
+    from lmcore.presets import preset_names
+
+    return [name for name in preset_names() if name.startswith(incomplete)]
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Runs that begin so, for the shell."""
+    from lmcore.runs import list_runs
+
+    return [run.name for run in list_runs() if run.name.startswith(incomplete)]
+
+
+def complete_setting(incomplete: str) -> list[str]:
+    """Settings that begin so, for the shell."""
+    from lmcore.config import setting_names
+
+    return [f"{name}=" for name in setting_names() if name.startswith(incomplete)]
+
+
+def expand_ranges(names: list[str]) -> list[str]:
+    """`exp1..exp3` (or `exp1..3`) to exp1, exp2, exp3; other names stay.
+
+    Raises:
+        UsageError: a range that runs backwards or is too long.
+    """
+    expanded = []
+    for name in names:
+        match = _RANGE.match(name)
+        if not match:
+            expanded.append(name)
+            continue
+        first, last = int(match["first"]), int(match["last"])
+        if not 0 <= last - first < 1000:
+            raise UsageError(f"'{name}' is not a range of runs.", "Write it from the lower to the higher number, for example exp1..exp12.")
+        expanded += [f"{match['stem']}{number}" for number in range(first, last + 1)]
+    return list(dict.fromkeys(expanded))
+
+
+def find_checkpoint(name: str | None, which: str) -> tuple[Run | None, Path]:
+    """The run and the checkpoint folder that `name` means: a run's name, a path to one, or a path to a checkpoint folder itself.
+
+    Without a name, the newest run that has a checkpoint. `which` is best, last or a step.
+
+    Raises:
+        UsageError: there is no such run, or it has no such checkpoint.
+    """
+    from lmcore.runs import find_run, list_runs
+
+    if name and (Path(name) / "model.safetensors").is_file():
+        return None, Path(name)
+    if name:
+        run = find_run(name)
+        if not run.checkpoints():
+            raise UsageError(f"The run '{run.name}' has no checkpoint yet.", f"Wait for its first one, or continue it with `lm train --resume {run.name}`.")
+        return run, run.checkpoint(_which(which))
+    written = [run for run in list_runs() if run.checkpoints()]
+    if not written:
+        raise UsageError("There is no trained run to write with.", "Train one first: `lm train --preset quick`.")
+    newest = max(written, key=lambda run: max(checkpoint.path.stat().st_mtime for checkpoint in run.checkpoints()))
+    return newest, newest.checkpoint(_which(which))
+
+
+def _which(which: str) -> str | int:
+    if which in ("best", "last"):
+        return which
+    if which.isdigit():
+        return int(which)
+    raise UsageError(f"There is no checkpoint '{which}'.", "Choose best, last, or a step such as 500.")
