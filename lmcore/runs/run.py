@@ -1,0 +1,247 @@
+"""One run: what its directory says, and its state, derived from the events and the process."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmcore.errors import LmError, UsageError
+from lmcore.runs.checkpoints import POINTERS, Checkpoint, checkpoint_name, list_checkpoints, read_pointer
+from lmcore.runs.control import CONTROL_FILE, write_request
+from lmcore.runs.events import EVENTS_FILE, EventWriter
+from lmcore.runs.glance import Glance, glance
+from lmcore.runs.history import History
+from lmcore.runs.process import host, is_alive
+
+if TYPE_CHECKING:
+    from lmcore.config import Config
+
+CONFIG_FILE = "config.toml"
+INFO_FILE = "run.json"
+SILENT_SECONDS = 60.0
+# What a finished run's last word makes of it; every other one is "finished".
+ENDED = {"stopped": "stopped", "interrupted": "stopped", "diverged": "crashed", "error": "crashed"}
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory holds a run."""
+    return (path / CONFIG_FILE).is_file() or (path / EVENTS_FILE).is_file()
+
+
+class Run:
+    """A run directory. Nothing is read before it is asked for, and what changes is read anew each time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: tuple[tuple[int, int, int], Glance] | None = None
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    @property
+    def events_path(self) -> Path:
+        """The event file, for `EventTail`."""
+        return self.path / EVENTS_FILE
+
+    @property
+    def control_path(self) -> Path:
+        """The request file, for `ControlReader`."""
+        return self.path / CONTROL_FILE
+
+    @cached_property
+    def events(self) -> EventWriter:
+        """Appends events; for the training process only."""
+        return EventWriter(self.events_path)
+
+    def config_values(self) -> dict[str, Any]:
+        """`config.toml` as plain values, without pydantic; empty when there is none.
+
+        Raises:
+            LmError: it cannot be read.
+        """
+        import tomllib
+
+        try:
+            return tomllib.loads((self.path / CONFIG_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise LmError(f"{self.path / CONFIG_FILE} cannot be read: {error}.", "Correct it, or remove the run.") from error
+
+    def config(self) -> Config:
+        """The run's settings, validated."""
+        from lmcore.config import Config
+
+        return Config.from_dict(self.config_values())
+
+    def info(self) -> dict[str, Any]:
+        """`run.json`; empty when it is missing or cannot be read."""
+        try:
+            values = json.loads((self.path / INFO_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    def history(self, *, max_train: int | None = None) -> History:
+        """Everything that happened; with `max_train`, at most that many train events, evenly spaced."""
+        return History.load(self.events_path, max_train=max_train)
+
+    def glance(self) -> Glance:
+        """The events that matter now; read again only when the file has changed."""
+        try:
+            status = self.events_path.stat()
+        except OSError:
+            return Glance()
+        key = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if self._seen is None or self._seen[0] != key:
+            self._seen = (key, glance(self.events_path))
+        return self._seen[1]
+
+    def state(self) -> str:
+        """`created`, `running`, `paused`, `finished`, `stopped`, `crashed` or `stale` (docs/design.md, "Events")."""
+        now = self.glance()
+        if now.start is None:
+            return "created"
+        if now.finish is not None:
+            return ENDED.get(str(now.finish.get("why")), "finished")
+        if self._is_local(now) and not self._process_lives(now):
+            return "crashed"
+        if time.time() - self.when() > SILENT_SECONDS:
+            return "stale"
+        return "paused" if now.heartbeat and now.heartbeat.get("paused") else "running"
+
+    def is_active(self) -> bool:
+        """Whether a process is still training it: running, paused, or silent but alive on this machine."""
+        state = self.state()
+        return state in ("running", "paused") or (state == "stale" and self._is_local(self.glance()))
+
+    def when(self) -> float:
+        """When something happened last: the last event, else the creation. Unix seconds."""
+        last = self.glance().last_time
+        if last is not None:
+            return last
+        created = self.info().get("created")
+        return float(created) if isinstance(created, int | float) else self.path.stat().st_mtime
+
+    def request(self, action: str) -> str:
+        """Ask the training to `pause`, `resume`, `checkpoint` or `stop`; the id that its answering `control` event carries.
+
+        Raises:
+            UsageError: nobody is training this run, or there is no such action.
+        """
+        if not self.is_active():
+            raise UsageError(f"Run {self.name!r} is not training: it is {self.state()}.", f"`lm train --resume {self.name}` goes on with it.")
+        return write_request(self.control_path, action)
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Complete checkpoints, the oldest first."""
+        return list_checkpoints(self.path)
+
+    def checkpoint(self, which: str | int = "last") -> Path:
+        """The folder of the `best` or the `last` checkpoint, or that of a step.
+
+        Raises:
+            LmError: there is no such checkpoint.
+        """
+        if which in POINTERS:
+            folder = read_pointer(self.path, str(which))
+        else:
+            folder = next((path for step, path in self.checkpoints() if str(step) == str(which) or path.name == which), None)
+        if folder is not None:
+            return folder
+        steps = [str(step) for step, _ in self.checkpoints()]
+        wanted = f"{which} checkpoint" if which in POINTERS else f"checkpoint {which if isinstance(which, str) else checkpoint_name(which)}"
+        hint = f"There are those of the steps {', '.join(steps)}, and 'last'." if steps else "It has none yet."
+        raise LmError(f"Run {self.name!r} has no {wanted}.", hint)
+
+    def summary(self) -> dict[str, Any]:
+        """One line of a table; what is not known is None. Losses in nats a token, `when` in Unix seconds.
+
+        `val_loss` is that of the best evaluation, `train_perplexity` the epoch's running average with dropout on.
+        """
+        now = self.glance()
+        info = self.info()
+        start, train, finish = now.start or {}, now.train or {}, now.finish or {}
+        ended: dict[str, Any] = finish.get("summary") or {}
+        best, test = now.best or now.val or {}, now.test or {}
+        model = self._headline(info)
+        train_loss = _first(ended.get("train_loss"), train.get("epoch_loss"), train.get("loss"))
+        val_loss = _first(best.get("loss"), ended.get("val_loss"))
+        test_loss = _first(test.get("loss"), ended.get("test_loss"))
+        parameters = start.get("parameters") or {}
+        return {
+            "name": self.name,
+            "preset": info.get("preset"),
+            **model,
+            "state": self.state(),
+            "step": _first(finish.get("step"), train.get("step")),
+            # A run that came to its end may have been resumed for more steps than its first start knew of.
+            "total_steps": finish.get("step") if finish.get("why") == "done" else start.get("total_steps"),
+            "epoch": train.get("epoch"),
+            "tokens": _first(ended.get("tokens"), train.get("tokens")),
+            "train_loss": train_loss,
+            "train_perplexity": perplexity(train_loss),
+            "val_loss": val_loss,
+            "val_perplexity": perplexity(val_loss),
+            "test_loss": test_loss,
+            "test_perplexity": perplexity(test_loss),
+            "word_perplexity": _first(test.get("word_perplexity"), best.get("word_perplexity")),
+            "bits_per_byte": _first(test.get("bits_per_byte"), best.get("bits_per_byte")),
+            "best_step": _first(best.get("step"), ended.get("best_step")),
+            "parameters": parameters.get("total"),
+            "learnable": parameters.get("learnable"),
+            "seconds": _first(ended.get("seconds"), train.get("seconds")),
+            "tokens_per_second": _first(ended.get("tokens_per_second"), train.get("tokens_per_second")),
+            "memory_bytes": _first(ended.get("peak_memory_bytes"), train.get("memory_bytes")),
+            "when": self.when(),
+        }
+
+    def _headline(self, info: dict[str, Any]) -> dict[str, Any]:
+        """The four settings that tables name, from `run.json` if they stand there: TOML is slow to read for hundreds of runs."""
+        headline = info.get("headline")
+        if isinstance(headline, dict):
+            return headline
+        try:
+            values = self.config_values()
+        except LmError:
+            values = {}
+        return headline_of(values)
+
+    def _is_local(self, now: Glance) -> bool:
+        return now.start is not None and now.start.get("host") in (None, host())
+
+    def _process_lives(self, now: Glance) -> bool:
+        pid = (now.start or {}).get("pid")
+        return isinstance(pid, int) and is_alive(pid, (now.start or {}).get("pid_started"))
+
+
+def headline_of(values: dict[str, Any]) -> dict[str, Any]:
+    """`architecture`, `n_layer`, `optimizer` and `dataset` of a config's values."""
+    model = values.get("model", {})
+    return {
+        "architecture": model.get("architecture"),
+        "n_layer": model.get("n_layer"),
+        "optimizer": values.get("optimizer", {}).get("name"),
+        "dataset": values.get("data", {}).get("corpus"),
+    }
+
+
+def perplexity(loss: float | None) -> float | None:
+    """exp(loss), infinite where that is too large a number; None for None."""
+    if loss is None:
+        return None
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+def _first(*values: Any) -> Any:
+    """The first value that is known."""
+    return next((value for value in values if value is not None), None)
