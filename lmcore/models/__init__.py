@@ -1,0 +1,20 @@
+"""Tokens to hidden states to logits and loss: recurrent networks and transformers, and their weights on disk."""
+
+from lmcore.models.base import LanguageModel, LossOutput, Score
+from lmcore.models.cache import KVCache
+from lmcore.models.loss import IGNORED, linear_cross_entropy
+from lmcore.models.registry import ARCHITECTURES, build_model
+from lmcore.models.weights import load_model, save_model
+
+__all__ = [
+    "ARCHITECTURES",
+    "IGNORED",
+    "KVCache",
+    "LanguageModel",
+    "LossOutput",
+    "Score",
+    "build_model",
+    "linear_cross_entropy",
+    "load_model",
+    "save_model",
+]

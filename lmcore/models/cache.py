@@ -1,0 +1,43 @@
+"""Keys and values of the tokens already read, so that generating a token costs one token's work."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class KVCache:
+    """Room for `capacity` tokens in every layer, allocated once.
+
+    `length` tokens are in it. When it is `full`, positions have run out: `clear` it and read the end of the text again, because keys carry
+    the position at which they were read.
+    """
+
+    def __init__(
+        self, n_layer: int, batch_size: int, n_head: int, capacity: int, head_width: int, *, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        shape = (n_layer, batch_size, n_head, capacity, head_width)
+        self.keys = torch.empty(shape, device=device, dtype=dtype)
+        self.values = torch.empty(shape, device=device, dtype=dtype)
+        self.capacity = capacity
+        self.length = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no further token fits."""
+        return self.length >= self.capacity
+
+    def clear(self) -> None:
+        """Forget every token."""
+        self.length = 0
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store a layer's new keys and values [B, H, T, D]; returns all of them, [B, H, length + T, D]. `advance` follows the last layer."""
+        end = self.length + k.shape[-2]
+        self.keys[layer, :, :, self.length : end] = k
+        self.values[layer, :, :, self.length : end] = v
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, tokens: int) -> None:
+        """Count `tokens` as read."""
+        self.length += tokens
