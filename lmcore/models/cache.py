@@ -13,12 +13,10 @@ class KVCache:
     the position at which they were read.
     """
 
-    def __init__(
-        self, n_layer: int, batch_size: int, n_head: int, capacity: int, head_width: int, *, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        shape = (n_layer, batch_size, n_head, capacity, head_width)
-        self.keys = torch.empty(shape, device=device, dtype=dtype)
-        self.values = torch.empty(shape, device=device, dtype=dtype)
+    def __init__(self, n_layer: int, batch_size: int, n_head: int, capacity: int, head_width: int, like: Tensor) -> None:
+        """Empty, in the type and on the device of `like`."""
+        self.keys = like.new_empty(n_layer, batch_size, n_head, capacity, head_width)
+        self.values = torch.empty_like(self.keys)
         self.capacity = capacity
         self.length = 0
 
