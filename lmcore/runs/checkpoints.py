@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -207,6 +206,8 @@ def _problem(folder: Path) -> str | None:
 
 
 def _sha256(path: Path) -> str:
+    import hashlib  # It loads OpenSSL, which listing runs need not wait for.
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
