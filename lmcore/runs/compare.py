@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from lmcore.runs.history import History
 from lmcore.runs.run import Run, perplexity
 
 CURVE_FIELDS = {
@@ -40,10 +41,11 @@ class Comparison:
 def compare(runs: Sequence[Run]) -> Comparison:
     """Compare runs.
 
-    A row has the keys of `Run.summary`, and for each of val and test `*_word_perplexity` and `*_bits_per_byte`; `best` marks the lowest of
-    each architecture.
+    A row has the keys of `Run.summary`, and for each of val (the best evaluation) and test `*_word_perplexity` and `*_bits_per_byte`;
+    `best` marks the lowest of each architecture.
     """
-    rows = sorted((_row(run) for run in runs), key=_place)
+    histories = {run.name: run.history(max_train=MAX_POINTS) for run in runs}
+    rows = sorted((_row(run, histories[run.name]) for run in runs), key=_place)
     comparability = comparable(runs)
     best_by = _ranking_column(rows, comparability.level)
     for row in rows:
@@ -52,7 +54,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         rows=rows,
         best_by=best_by,
         comparability=comparability,
-        curves={run.name: _curves(run) for run in runs},
+        curves={name: _curves(history) for name, history in histories.items()},
         differences=setting_differences({run.name: run.config_values() for run in runs}),
     )
 
@@ -82,10 +84,11 @@ def setting_differences(configs: dict[str, dict[str, Any]]) -> dict[str, dict[st
     return {key: values for key, values in found.items() if any(value != next(iter(values.values())) for value in values.values())}
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run, history: History) -> dict[str, Any]:
     row = run.summary()
-    now = run.glance()
-    for split, event in (("val", now.best or now.val), ("test", now.test)):
+    val = [event for event in history.eval if event.get("split") == "val" and event.get("loss") is not None]
+    test = [event for event in history.eval if event.get("split") == "test"]
+    for split, event in (("val", min(val, key=lambda event: event["loss"], default=None)), ("test", test[-1] if test else None)):
         for measure in ("word_perplexity", "bits_per_byte"):
             row[f"{split}_{measure}"] = (event or {}).get(measure)
     return row
@@ -102,8 +105,7 @@ def _ranking_column(rows: list[dict[str, Any]], level: str) -> str | None:
     return next((column for column in columns if rows and all(row[column] is not None for row in rows)), None)
 
 
-def _curves(run: Run) -> dict[str, dict[str, list[float | None]]]:
-    history = run.history(max_train=MAX_POINTS)
+def _curves(history: History) -> dict[str, dict[str, list[float | None]]]:
     events = {"train": history.train, "val": [event for event in history.eval if event.get("split") == "val"]}
     curves = {split: {field: [event.get(field) for event in events[split]] for field in fields} for split, fields in CURVE_FIELDS.items()}
     curves["train"]["perplexity"] = [perplexity(event.get("epoch_loss", event.get("loss"))) for event in events["train"]]

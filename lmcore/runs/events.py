@@ -16,17 +16,23 @@ class EventWriter:
 
     def __init__(self, path: Path) -> None:
         self._lines = LineWriter(path)
+        self._start_at: int | None = None
 
     def write(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Append an event and return it; its `time` is now, in Unix seconds.
 
-        Numbers that are not finite are written as null.
+        Numbers that are not finite are written as null. To a heartbeat and a finish, `start_at` is added: where in the file their
+        `start` stands, so that a reader finds it without reading what lies between.
 
         Raises:
             LmError: the event could not be written, for example because the disk is full.
         """
         event = {"kind": kind, "time": round(time.time(), 3), **fields}
-        self._lines.append(event)
+        if kind in ("heartbeat", "finish") and self._start_at is not None:
+            event["start_at"] = self._start_at
+        at = self._lines.append(event)
+        if kind == "start":
+            self._start_at = at
         return event
 
     def close(self) -> None:

@@ -32,8 +32,9 @@ class Glance:
 def glance(path: Path) -> Glance:
     """Look at an event file.
 
-    `finish` and `heartbeat` are those after the last `start`, `best` is the last val evaluation marked best; what the last `start`
-    rewound does not count.
+    `finish` and `heartbeat` are those after the last `start`; what the last `start` rewound does not count. `best` is the last val
+    evaluation marked best, and is not looked for far back if the summary of `finish` tells its figures; `val` and `test` are only
+    looked for at the end of the file.
     """
     try:
         file = path.open("rb", buffering=0)
@@ -85,15 +86,11 @@ def _take_eval(event: Event, found: Glance) -> None:
 def _search_rest(search: _Search, found: Glance) -> None:
     """What the tail did not show."""
     if found.start is None:
-        done = found.finish is not None and found.finish.get("why") == "done"
-        # A run that came to its end needs no more than the first start says: the search for the last one would read the whole file.
-        found.start = search.first("start") if done else search.last("start", lambda event: True)
+        found.start = search.start_of(found.heartbeat) or search.start_of(found.finish) or search.last("start", lambda event: True)
     start = found.start
     if found.train is None:
         found.train = search.last("train", lambda event: _counts(event, start))
-    if found.val is None:
-        found.val = search.last("eval", lambda event: event.get("split") == "val" and _counts(event, start))
-    if found.val is not None and found.best is None:
+    if found.best is None and "val_loss" not in ((found.finish or {}).get("summary") or {}):
         found.best = search.last("eval", lambda event: event.get("split") == "val" and event.get("best") is True and _counts(event, start))
 
 
@@ -112,10 +109,13 @@ class _Search:
         self._fd = fd
         self._end = end
 
-    def first(self, kind: str) -> Event | None:
-        """The first event of the file, if it is of that kind."""
-        event = parse_line(os.pread(self._fd, min(self._end, TAIL_BYTES), 0).partition(b"\n")[0])
-        return event if event and event.get("kind") == kind else None
+    def start_of(self, event: Event | None) -> Event | None:
+        """The `start` that an event's `start_at` names."""
+        at = (event or {}).get("start_at")
+        if not isinstance(at, int) or not 0 <= at < self._end:
+            return None
+        start = parse_line(os.pread(self._fd, TAIL_BYTES, at).partition(b"\n")[0])
+        return start if start and start.get("kind") == "start" else None
 
     def last(self, kind: str, wanted: Callable[[Event], bool]) -> Event | None:
         """The last event of that kind that is wanted."""

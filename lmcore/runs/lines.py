@@ -37,8 +37,11 @@ class LineWriter:
         self._fd: int | None = None
         self._torn = False
 
-    def append(self, values: dict[str, Any]) -> None:
+    def append(self, values: dict[str, Any]) -> int:
         """Write one object; numbers that are not finite become null.
+
+        Returns:
+            The byte of the file at which its line begins.
 
         Raises:
             LmError: the line could not be written, for example because the disk is full.
@@ -54,6 +57,8 @@ class LineWriter:
                 while data:
                     data = data[os.write(self._fd, data) :]
                 self._torn = False
+                # An appending write leaves the position at its own end, whatever other processes have appended since.
+                return os.lseek(self._fd, 0, os.SEEK_CUR) - len(line)
             except OSError as error:
                 raise write_error(self.path, error) from error
 

@@ -172,10 +172,10 @@ class Run:
         info = self.info()
         start, train, finish = now.start or {}, now.train or {}, now.finish or {}
         ended: dict[str, Any] = finish.get("summary") or {}
-        best, test = now.best or now.val or {}, now.test or {}
+        val, best, test = now.val or {}, now.best or {}, now.test or {}
         model = self._headline(info)
         train_loss = _first(ended.get("train_loss"), train.get("epoch_loss"), train.get("loss"))
-        val_loss = _first(best.get("loss"), ended.get("val_loss"))
+        val_loss = _first(best.get("loss"), ended.get("val_loss"), val.get("loss"))
         test_loss = _first(test.get("loss"), ended.get("test_loss"))
         parameters = start.get("parameters") or {}
         return {
@@ -184,8 +184,7 @@ class Run:
             **model,
             "state": self.state(),
             "step": _first(finish.get("step"), train.get("step")),
-            # A run that came to its end may have been resumed for more steps than its first start knew of.
-            "total_steps": finish.get("step") if finish.get("why") == "done" else start.get("total_steps"),
+            "total_steps": start.get("total_steps"),
             "epoch": train.get("epoch"),
             "tokens": _first(ended.get("tokens"), train.get("tokens")),
             "train_loss": train_loss,
@@ -194,8 +193,7 @@ class Run:
             "val_perplexity": perplexity(val_loss),
             "test_loss": test_loss,
             "test_perplexity": perplexity(test_loss),
-            "word_perplexity": _first(test.get("word_perplexity"), best.get("word_perplexity")),
-            "bits_per_byte": _first(test.get("bits_per_byte"), best.get("bits_per_byte")),
+            "bits_per_byte": _first(test.get("bits_per_byte"), ended.get("bits_per_byte"), best.get("bits_per_byte")),
             "best_step": _first(best.get("step"), ended.get("best_step")),
             "parameters": parameters.get("total"),
             "learnable": parameters.get("learnable"),
