@@ -129,7 +129,8 @@ class _Search:
             at = len(text)
             while (at := text.rfind(needle, cut, at)) >= 0:
                 line_begin = text.rfind(b"\n", 0, at) + 1
-                event = parse_line(text[line_begin:].partition(b"\n")[0])
+                line_end = text.find(b"\n", at)
+                event = parse_line(text[line_begin : line_end if line_end >= 0 else None])
                 if event and event.get("kind") == kind and wanted(event):
                     return event
                 at = line_begin
