@@ -1,0 +1,85 @@
+"""Downloads of public corpora: checked against their sha256, never half there."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import shutil
+import urllib.request
+import zipfile
+from pathlib import Path
+
+from lmcore.data.catalogue import CATALOGUE, Entry
+from lmcore.data.places import replacing
+from lmcore.data.token_files import Report, hash_file
+from lmcore.errors import LmError, UsageError
+
+_TIMEOUT_SECONDS = 30
+_BLOCK = 1 << 18
+
+
+def fetch_files(name: str, cache: Path, report: Report | None = None) -> Path:
+    """Download a corpus of the catalogue into the cache; what is there already stays.
+
+    Returns:
+        its file or folder.
+
+    Raises:
+        UsageError: it has no public home.
+        LmError: no network, a wrong checksum, or a full disk.
+    """
+    entry = CATALOGUE.get(name)
+    if entry is None:
+        raise UsageError(f"'{name}' cannot be downloaded.", f"These can: {', '.join(CATALOGUE)}.")
+    target = cache / "corpora" / (entry.filename or name)
+    if target.exists():
+        return target
+    with replacing(cache / "corpora" / f"{name}.download") as part:
+        _download(name, entry, part, report)
+        if entry.members:
+            _unpack(part, entry, target)
+        else:
+            shutil.copyfile(part, target.with_suffix(".part"))
+            target.with_suffix(".part").replace(target)
+    (cache / "corpora" / f"{name}.download").unlink()
+    return target
+
+
+def _download(name: str, entry: Entry, path: Path, report: Report | None) -> None:
+    problems = []
+    for url in entry.urls:
+        try:
+            _copy(url, path, entry.size, report, name)
+        except (OSError, http.client.HTTPException) as error:
+            problems.append(f"{url}: {getattr(error, 'reason', None) or error}")
+            continue
+        if hash_file(path) == entry.sha256:
+            return
+        problems.append(f"{url}: the content is not the expected one (sha256)")
+    raise LmError(
+        f"{name} could not be downloaded ({'; '.join(problems)}).", "Put it into a folder of $LM_DATA, or give a text of yours with --data PATH."
+    )
+
+
+def _copy(url: str, path: Path, size: int, report: Report | None, name: str) -> None:
+    request = urllib.request.Request(url, headers={"User-Agent": "lm-tui"})
+    done = 0
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer, path.open("wb") as file:
+        while block := answer.read(_BLOCK):
+            file.write(block)
+            done += len(block)
+            if report is not None:
+                report(done, size, f"downloading {name}")
+
+
+def _unpack(archive: Path, entry: Entry, target: Path) -> None:
+    work = target.with_name(f".{target.name}.{hashlib.sha256(str(archive).encode()).hexdigest()[:8]}")
+    work.mkdir()
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            for member, filename in entry.members:
+                with packed.open(member) as source, (work / filename).open("wb") as file:
+                    shutil.copyfileobj(source, file)
+        work.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

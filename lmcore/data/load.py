@@ -1,0 +1,125 @@
+"""From a config to tokens in splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lmcore.config import Config
+from lmcore.data.choosing import choose_tokenizer, load_bpe_beside
+from lmcore.data.corpora import Corpus, find_corpus
+from lmcore.data.fetching import fetch_files
+from lmcore.data.places import default_cache
+from lmcore.data.text_splits import split_texts
+from lmcore.data.token_files import Report, Split, encoded_splits
+from lmcore.data.tokenized import tokenized_splits
+from lmcore.data.tokenizers import Tokenizer
+from lmcore.errors import LmError, UsageError
+
+
+@dataclass(frozen=True)
+class Data:
+    """A corpus as tokens.
+
+    Attributes:
+        splits: train, val and test; test is empty when `data.test_fraction` is 0.
+        corpus_hash, tokenizer_hash: what the token files depend on.
+        warnings: sentences for the user.
+    """
+
+    name: str
+    tokenizer: Tokenizer
+    splits: dict[str, Split]
+    corpus_hash: str
+    tokenizer_hash: str
+    warnings: list[str]
+
+
+def load_data(config: Config, *, report: Report | None = None, cache_dir: Path | None = None) -> Data:
+    """The corpus and the tokenizer of a config, downloaded, trained and encoded where that was not done before.
+
+    Args:
+        report: called with (done, total, what) in bytes while it downloads or encodes.
+        cache_dir: instead of `$LM_CACHE` or the user's cache folder.
+
+    Raises:
+        UsageError: there is no such corpus, or settings that do not fit it.
+        LmError: unreadable data; no network where a download is needed.
+    """
+    return _load(config, None, report, cache_dir)
+
+
+def tokenize_corpus(config: Config, tokenizer: Tokenizer, *, report: Report | None = None, cache_dir: Path | None = None) -> Data:
+    """`config.data`'s corpus with a given tokenizer: another text for a trained model.
+
+    Raises:
+        LmError, UsageError: as `load_data`; a corpus that is already tokenized by another tokenizer.
+    """
+    return _load(config, tokenizer, report, cache_dir)
+
+
+def check_vocabulary(data: Data, vocab_size: int) -> None:
+    """Refuse tokens that a model has no row for.
+
+    Raises:
+        UsageError: a split has an id of `vocab_size` or more, or the tokenizer can give one.
+    """
+    largest = max((int(split.tokens.max()) for split in data.splits.values() if len(split.tokens)), default=0)
+    if data.tokenizer.vocab_size > vocab_size or largest >= vocab_size:
+        needed = max(data.tokenizer.vocab_size, largest + 1)
+        raise UsageError(f"The vocabulary has {needed} tokens, the model {vocab_size} rows.", f"Set model.vocab_size to {needed} or more, or to 0.")
+
+
+def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, cache_dir: Path | None) -> Data:
+    cache = cache_dir or default_cache()
+    corpus = _found_or_fetched(config, report, cache)
+    if corpus.tokens:
+        return _load_tokenized(corpus, config, tokenizer, cache)
+    texts = split_texts(corpus, config.data.val_fraction, config.data.test_fraction, cache)
+    warnings = list(texts.warnings)
+    if tokenizer is None:
+        tokenizer, more = choose_tokenizer(config.tokenizer, texts, corpus, cache)
+        warnings += more
+    splits, more = encoded_splits(texts, tokenizer, cache, report)
+    return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more))
+
+
+def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None, cache: Path) -> Data:
+    own = load_bpe_beside(corpus, config.tokenizer, cache)
+    if tokenizer is not None and tokenizer.hash != own.hash:
+        raise UsageError(f"{corpus.name} was tokenized by another tokenizer than the model's.", "Give the text itself.")
+    splits, corpus_hash, warnings = tokenized_splits(corpus, own, config.data.val_fraction, config.data.test_fraction, cache)
+    data = _checked(Data(corpus.name, own, splits, corpus_hash, own.hash, warnings))
+    largest = max(int(split.tokens.max()) for split in splits.values() if len(split.tokens))
+    if largest >= own.vocab_size:
+        raise LmError(
+            f"{corpus.where} has token {largest}, its tokenizer only {own.vocab_size}.", "Name the tokenizer it was made with in [tokenizer]."
+        )
+    return data
+
+
+def _found_or_fetched(config: Config, report: Report | None, cache: Path) -> Corpus:
+    corpus = find_corpus(config.data.corpus, config.data.field, cache)
+    if corpus is None:
+        fetch_files(config.data.corpus, cache, report)
+        corpus = find_corpus(config.data.corpus, config.data.field, cache)
+    assert corpus is not None
+    return corpus
+
+
+def _checked(data: Data) -> Data:
+    for name in ("train", "val"):
+        count = len(data.splits[name].tokens)
+        if count < 2:
+            raise LmError(f"The {name} split of {data.name} has {count} token{'s' * (count != 1)}: there is nothing to predict.", "Give more text.")
+    if len(data.splits["test"].tokens) < 2:
+        data.warnings.append(f"{data.name} has no test split: only validation figures will be given.")
+    for name, split in data.splits.items():
+        unk = data.tokenizer.unk_id
+        if unk is not None and name != "train" and len(split.tokens) and data.tokenizer.kind in ("char", "word"):
+            share = np.count_nonzero(split.tokens == unk) / len(split.tokens)
+            if share > 0.1:
+                data.warnings.append(f"{share:.0%} of the {name} split is <unk>: its perplexity says little about the words behind it.")
+    return data
