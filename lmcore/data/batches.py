@@ -11,7 +11,7 @@ from lmcore.config import DataConfig
 from lmcore.data.token_files import Split
 from lmcore.errors import UsageError
 
-# Targets of this value are not scored (PyTorch's ignore_index has another default: -100 is that default).
+# Targets of this value are not scored; it is PyTorch's default `ignore_index`.
 IGNORED = -100
 
 
@@ -96,8 +96,8 @@ class StreamBatches:
 class WindowBatches:
     """Contiguous windows that do not overlap, shuffled anew each epoch.
 
-    Without an offset, the last window is padded (x with `pad_id` or 0, y with -100) so that every token but the first is a target once an epoch. With a
-    random offset, whole windows start at a token that differs from epoch to epoch.
+    Without an offset, the last window is padded (x with `pad_id` or 0, y with -100) so that every token but the first is a target once
+    an epoch. With a random offset, whole windows start at a token that differs from epoch to epoch.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmcore.data.catalogue import CATALOGUE, Entry
+from lmcore.data.embedded import python_docs
 from lmcore.data.places import data_folders, default_cache, replacing
 from lmcore.data.sources import TextSource
 from lmcore.errors import LmError, UsageError
@@ -136,13 +137,6 @@ def _by_split(files: list[Path], folder: Path | None) -> dict[str, list[Path]]:
         if names:
             found.setdefault(_SPLIT_NAMES[names[0]], []).append(file)
     return found if "train" in found and len(found) > 1 else {}
-
-
-def python_docs() -> list[str]:
-    """The language reference that every CPython carries, one document a topic, in alphabetical order."""
-    from pydoc_data.topics import topics
-
-    return [topics[name].strip("\n") + "\n" for name in sorted(topics)]
 
 
 def added_corpora(cache: Path) -> dict[str, str]:

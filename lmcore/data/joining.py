@@ -27,7 +27,7 @@ class WordJoiner:
         if word == "<eos>":
             self._close, self._in_quotes = True, False
             return "\n"
-        space = "" if self._close or not self._spaced and self._stands_close(word) else " "
+        space = "" if self._close or (not self._spaced and self._stands_close(word)) else " "
         self._close = not self._spaced and self._next_stands_close(word)
         return space + word
 

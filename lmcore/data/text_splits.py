@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def _cut(text: TextSplit, found: Scan, fractions: list[float]) -> list[TextSplit
         bounds.append(found.size if left >= 1 - 1e-9 else _boundary(text.source, found, int(found.size * left), shift))
         left += fraction
     bounds.append(found.size)
-    return [TextSplit(text.source, start, end, text.many) for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [TextSplit(text.source, start, end, text.many) for start, end in itertools.pairwise(bounds)]
 
 
 def _boundary(source: TextSource, found: Scan, target: int, shift: int) -> int:

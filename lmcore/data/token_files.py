@@ -25,6 +25,7 @@ FORMAT = 1
 BATCH = 1 << 20
 
 Report = Callable[[int, int, str], None]
+TokenType = type[np.uint16] | type[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Split:
     documents: np.ndarray | None
 
 
-def token_dtype(vocab_size: int) -> type[np.uint16] | type[np.uint32]:
+def token_dtype(vocab_size: int) -> TokenType:
     """uint16 where every id fits, else uint32."""
     return np.uint16 if vocab_size <= 1 << 16 else np.uint32
 
@@ -127,7 +128,7 @@ def _encode(
     tokenizer: Tokenizer,
     work: Path,
     name: str,
-    dtype: type[np.uint16] | type[np.uint32],
+    dtype: TokenType,
     progress: _Progress,
     duplicates: DuplicateLines,
 ) -> dict[str, int]:
