@@ -48,14 +48,12 @@ class LanguageModel(nn.Module, ABC):
     Attributes:
         config: its settings.
         vocab_size: V, rows of the embedding and of the output.
-        context_size: the most tokens it can look at, or None where it has no limit.
     """
 
-    def __init__(self, config: ModelConfig, vocab_size: int, *, width: int, context_size: int | None) -> None:
+    def __init__(self, config: ModelConfig, vocab_size: int, *, width: int) -> None:
         super().__init__()
         self.config = config
         self.vocab_size = vocab_size
-        self.context_size = context_size
         self.embedding = TokenEmbedding(vocab_size, config.n_embd)
         self.head = Head(width, vocab_size, tied=config.tied, bias=config.head_bias)
 
@@ -74,7 +72,7 @@ class LanguageModel(nn.Module, ABC):
 
     @abstractmethod
     def init_cache(self, batch_size: int, length: int) -> State:
-        """A state for generating up to `length` tokens, prompt included (a transformer: at most `context_size`)."""
+        """A state for generating up to `length` tokens, prompt included (a transformer: at most `block_size`)."""
 
     @abstractmethod
     def layer_groups(self) -> list[list[nn.Parameter]]:

@@ -9,8 +9,8 @@ from torch import Tensor
 class KVCache:
     """Room for `capacity` tokens in every layer, allocated once.
 
-    `length` tokens are in it. When it is `full`, positions have run out: `clear` it and read the end of the text again, because keys carry
-    the position at which they were read.
+    `length` tokens are in it. When no more fit, the end of the text has to be read again into a new cache: keys carry the position at which
+    they were read.
     """
 
     def __init__(self, n_layer: int, batch_size: int, n_head: int, capacity: int, head_width: int, like: Tensor) -> None:
@@ -18,15 +18,6 @@ class KVCache:
         self.keys = like.new_empty(n_layer, batch_size, n_head, capacity, head_width)
         self.values = torch.empty_like(self.keys)
         self.capacity = capacity
-        self.length = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether no further token fits."""
-        return self.length >= self.capacity
-
-    def clear(self) -> None:
-        """Forget every token."""
         self.length = 0
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

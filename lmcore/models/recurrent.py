@@ -29,7 +29,7 @@ class Recurrent(LanguageModel):
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         width = config.hidden if config.projection == "none" else config.n_embd
-        super().__init__(config, vocab_size, width=width, context_size=None)
+        super().__init__(config, vocab_size, width=width)
         cell = CELLS[config.architecture]
         self.layers = nn.ModuleList(cell(config.hidden if layer else config.n_embd, config.hidden) for layer in range(config.n_layer))
         self.projection = None if config.projection == "none" else Linear(config.hidden, config.n_embd, bias=True)

@@ -52,7 +52,7 @@ class Transformer(LanguageModel):
     """The model; `config` says which."""
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
-        super().__init__(config, vocab_size, width=config.n_embd, context_size=config.block_size)
+        super().__init__(config, vocab_size, width=config.n_embd)
         self.positions: LearnedPositions | SinusoidalPositions | None = None
         self.rotary: RotaryPositions | None = None
         match config.position:
