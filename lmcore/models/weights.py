@@ -80,6 +80,7 @@ def load_weights(model: LanguageModel, tensors: dict[str, Tensor], source: str) 
         if isinstance(module, (SinusoidalPositions, RotaryPositions)):
             module.to_empty(device="cpu")
             module.fill()
+            module.to(model.embedding.weight.dtype)
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
