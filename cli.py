@@ -18,16 +18,13 @@ from cli_parts.names import complete_corpus, complete_preset, complete_run, comp
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
-def _group(about: str, *, bare: bool = False) -> typer.Typer:
-    return typer.Typer(
-        help=about, context_settings=HELP, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=bare, no_args_is_help=False
-    )
+# Without rich: importing it would take longer than most commands.
+PLAIN = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "invoke_without_command": True}
 
-
-app = typer.Typer(context_settings=HELP, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True)
-presets_app = _group("Ready-made settings: list them, or show one with every setting's meaning.")
-runs_app = _group("Runs: list them (the default), show, rename or remove one.", bare=True)
-data_app = _group("Corpora: list them, show one, add your own, or fetch one.")
+app = typer.Typer(context_settings=HELP, **PLAIN)
+presets_app = typer.Typer(context_settings=HELP, **PLAIN)
+runs_app = typer.Typer(context_settings=HELP, **PLAIN)
+data_app = typer.Typer(context_settings=HELP, **PLAIN)
 app.add_typer(presets_app, name="presets")
 app.add_typer(runs_app, name="runs")
 app.add_typer(data_app, name="data")
@@ -35,14 +32,21 @@ app.add_typer(data_app, name="data")
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the path of its folder.", autocompletion=complete_run)]
 RunOption = Annotated[
     str | None,
-    typer.Option("--run", metavar="R", help="A run, or the path of a run or of a checkpoint folder; else the newest run.", autocompletion=complete_run),
+    typer.Option(
+        "--run", metavar="R", help="A run, or the path of a run or of a checkpoint folder; else the newest run.", autocompletion=complete_run
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-Preset = Annotated[str, typer.Option("--preset", metavar="P", help="Settings to start from: a preset or a .toml file.", autocompletion=complete_preset)]
+Preset = Annotated[
+    str, typer.Option("--preset", metavar="P", help="Settings to start from: a preset or a .toml file.", autocompletion=complete_preset)
+]
 Corpus = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="D", help="A corpus by name, or a path: text file, folder, glob, JSONL, .npz, .bin; also .gz, .zst.", autocompletion=complete_corpus
+        "--data",
+        metavar="D",
+        help="A corpus by name, or a path: text file, folder, glob, JSONL, .npz, .bin; also .gz, .zst.",
+        autocompletion=complete_corpus,
     ),
 ]
 Settings = Annotated[
@@ -73,13 +77,19 @@ def root(
 
 @app.command()
 def train(
-    preset: Annotated[str | None, typer.Option("--preset", metavar="P", help="Settings to start from (default: quick).", autocompletion=complete_preset)] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="P", help="Settings to start from (default: quick).", autocompletion=complete_preset)
+    ] = None,
     data: Corpus = None,
     run: Annotated[str | None, typer.Option("--run", metavar="R", help="The new run's name (default: the preset's, with a counter).")] = None,
-    resume: Annotated[str | None, typer.Option("--resume", metavar="R", help="Continue this run exactly where it stopped.", autocompletion=complete_run)] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="R", help="Continue this run exactly where it stopped.", autocompletion=complete_run)
+    ] = None,
     settings: Settings = None,
     max_steps: Annotated[int | None, typer.Option("--max-steps", metavar="N", min=1, help="Stop at this step, counted from step 0.")] = None,
-    max_minutes: Annotated[float | None, typer.Option("--max-minutes", metavar="M", min=0, help="Stop after so many minutes, over all resumes.")] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", metavar="M", min=0, help="Stop after so many minutes, over all resumes.")
+    ] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
@@ -115,7 +125,7 @@ def generate(
     raw: Annotated[bool, typer.Option("--raw", help="Into a pipe or file: leave control characters as the model wrote them.")] = False,
     json: Json = False,
 ) -> None:
-    """Write text with a trained model, as it comes; settings not given here are the run's own."""
+    """Write text with a trained model. It streams as it comes; settings not given here are the run's own."""
     from cli_parts import writing
 
     options = {
@@ -143,7 +153,7 @@ def evaluate(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Score a split with a trained model: every token exactly once."""
+    """Score a split with a trained model. Every token counts exactly once."""
     from cli_parts import scoring
 
     scoring.score(run, data, split, checkpoint, device, as_json=json)
@@ -158,7 +168,7 @@ def compare(
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="The seed of every text.")] = 0,
     json: Json = False,
 ) -> None:
-    """Set runs side by side: one table, what differs in their settings, their curves, and their texts."""
+    """Set runs side by side. One table, the settings that differ, their curves, and their texts."""
     from cli_parts import comparing
 
     comparing.compare_runs(runs, prompt, x, max_new_tokens, seed, as_json=json)
@@ -171,7 +181,7 @@ def control(
     timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the run's answer.")] = 60.0,
     json: Json = False,
 ) -> None:
-    """Ask a running training to pause, resume, save a checkpoint or stop, and wait for its answer."""
+    """Pause, resume or stop a training, or let it save. Waits for its answer."""
     from cli_parts import following
 
     following.control(run, action, timeout, as_json=json)
@@ -182,7 +192,7 @@ def watch(
     run: RunName,
     once: Annotated[bool, typer.Option("--once", help="Say how it stands now and end.")] = False,
 ) -> None:
-    """Follow a run as plain text, for logs and screen readers; ends when the run ends."""
+    """Follow a run as plain text. For logs and screen readers; ends when the run ends."""
     from cli_parts import following
 
     following.watch(run, once=once)
@@ -191,9 +201,10 @@ def watch(
 @app.command()
 def tui(run: RunOption = None) -> None:
     """Open the screen: watch, steer, choose and write."""
-    from cli_parts import screen
+    from lmcore.runs import find_run
+    from tui import run_app
 
-    screen.open_screen(run)
+    raise typer.Exit(run_app(find_run(run).name if run else None))
 
 
 @app.command(name="lr-find")
@@ -205,10 +216,17 @@ def lr_find(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Raise the learning rate step by step, draw the loss over it, and suggest a peak."""
+    """Find a learning rate. Raises it step by step, draws the loss over it, and suggests a peak."""
     from cli_parts import training
 
     training.find_lr(preset, data, settings or [], steps, device, as_json=json)
+
+
+@presets_app.callback()
+def presets_root(context: typer.Context) -> None:
+    """Ready-made settings: list or show them."""
+    if context.invoked_subcommand is None:
+        presets_list()
 
 
 @presets_app.command(name="list")
@@ -231,6 +249,7 @@ def presets_show(
 
 @runs_app.callback()
 def runs_root(context: typer.Context, json: Json = False) -> None:
+    """Runs: list, show, rename or remove them."""
     if context.invoked_subcommand is None:
         runs_list(json)
 
@@ -268,6 +287,13 @@ def runs_rm(
     from cli_parts import runs
 
     runs.remove(names, sure=yes)
+
+
+@data_app.callback()
+def data_root(context: typer.Context) -> None:
+    """Corpora: list, show, add or fetch them."""
+    if context.invoked_subcommand is None:
+        data_list()
 
 
 @data_app.command(name="list")

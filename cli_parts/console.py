@@ -41,12 +41,12 @@ def note(text: str, colour: str = "") -> None:
 
 
 def note_data(done: int, total: int, what: str) -> None:
-    """Progress of a download or an encoding, redrawn on a terminal and silent elsewhere."""
+    """Progress of a download or an encoding: redrawn on a terminal, silent elsewhere."""
     if not is_terminal(sys.stderr):
         return
     share = f"{100 * done // total:3d} %" if total else f"{done:,} bytes"
-    finished = bool(total) and done >= total
-    sys.stderr.write(f"\r\x1b[2K{share}  {harmless(what)}"[: columns() - 1 + 5] + ("\r\x1b[2K" if finished else ""))
+    text = "" if total and done >= total else f"{share}  {harmless(what, keep_newlines=False)}"[: columns() - 1]
+    sys.stderr.write(f"\r\x1b[2K{text}")
     sys.stderr.flush()
 
 

@@ -7,51 +7,82 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cli_parts.console import columns, is_colourful, put
+from cli_parts.console import columns, is_colourful, pad, put
 
-MARKERS = ("•", "x", "o", "+", "#", "@", "%", "&")
-COLOURS = ("blue+", "orange+", "green+", "magenta+", "cyan+", "red+", "white", "gray+")
+VALIDATION_MARKERS = ("•", "x", "o", "+", "#", "@", "%", "&")
+TRAIN_MARKER = "braille"
+TRAIN_SAMPLE = "⠤⠤"
+# Of the 256-colour cube: blue, orange, green, magenta, cyan, red; readable on light and on dark.
+COLOURS = (33, 208, 34, 170, 37, 160)
+WIDEST = 120
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a figure; points that are not finite are left out."""
+    """One line of a figure. Points without a finite x and y are left out. Curves of one run share a `group`, and so a colour and a marker."""
 
     label: str
-    x: Sequence[float]
-    y: Sequence[float]
+    x: Sequence[float | None]
+    y: Sequence[float | None]
     validation: bool
     group: int
-    """Curves of one run share a group, and so a colour."""
 
 
-def put_figure(curves: Sequence[Curve], *, title: str, x_label: str, y_label: str, height: int = 18) -> None:
-    """Draw the curves on stdout, as wide as the terminal. Train curves are thin (braille), validation's have a marker of the run's own."""
+def put_figure(curves: Sequence[Curve], *, title: str, x_label: str, y_label: str, log_y: bool = False, height: int = 20) -> None:
+    """Draw curves on stdout as wide as the terminal, with axes labelled and a legend below."""
     import plotext
 
-    drawn = [(curve, points) for curve in curves if (points := finite_points(curve.x, curve.y, limit=2 * columns()))]
+    points = [finite_points(curve, log_y=log_y, limit=2 * WIDEST) for curve in curves]
+    drawn = [(curve, found) for curve, found in zip(curves, points, strict=True) if found]
     if not drawn:
         put(f"{title}: nothing to draw yet.")
         return
+    colourful = is_colourful(sys.stdout)
     plotext.clear_figure()
-    if not is_colourful(sys.stdout):
-        plotext.theme("clear")
-    plotext.plot_size(min(columns(), 120), height)
-    for curve, points in drawn:
-        xs, ys = zip(*points, strict=True)
-        colour = COLOURS[curve.group % len(COLOURS)] if is_colourful(sys.stdout) else None
-        marker = MARKERS[curve.group % len(MARKERS)] if curve.validation else "braille"
-        draw = plotext.scatter if curve.validation and len(points) == 1 else plotext.plot
-        draw(xs, ys, label=curve.label, marker=marker, color=colour)
-    plotext.title(f"{title} — y: {y_label}, x: {x_label}")
+    plotext.theme("clear")
+    plotext.plot_size(min(columns(), WIDEST), height)
+    for curve, found in drawn:
+        xs, ys = zip(*found, strict=True)
+        draw = plotext.scatter if len(found) == 1 else plotext.plot
+        draw(xs, ys, marker=_marker(curve), color=COLOURS[curve.group % len(COLOURS)] if colourful else None)
+    if log_y:
+        low, high = min(y for _, found in drawn for _, y in found), max(y for _, found in drawn for _, y in found)
+        ticks = [low + (high - low) * i / 5 for i in range(6)] if high > low else [low]
+        plotext.yticks(ticks, [f"{math.exp(tick):,.4g}" for tick in ticks])
+    plotext.title(title)
     plotext.xlabel(x_label)
-    plotext.ylabel(y_label)
-    text = plotext.build()
-    put(text if is_colourful(sys.stdout) else plotext.uncolorize(text))
+    plotext.ylabel(f"{y_label} (log scale)" if log_y else y_label)
+    text = plotext.build().rstrip("\n")
+    put(text if colourful else plotext.uncolorize(text))
+    put(_legend([curve for curve, _ in drawn], colourful))
 
 
-def finite_points(x: Sequence[float], y: Sequence[float], limit: int) -> list[tuple[float, float]]:
-    """The finite points, at most about `limit` of them: plotext aborts on NaN, and a terminal cannot show more."""
-    points = [(a, b) for a, b in zip(x, y, strict=True) if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)]
-    step = max(1, len(points) // limit)
-    return points[::step] if len(points) % step == 1 or step == 1 else [*points[::step], points[-1]]
+def finite_points(curve: Curve, *, log_y: bool, limit: int) -> list[tuple[float, float]]:
+    """The finite points, evenly thinned to about `limit`, y as its natural logarithm with `log_y`: plotext itself fails on NaN and on 0."""
+    points = []
+    for x, y in zip(curve.x, curve.y, strict=True):
+        if x is None or y is None or not (math.isfinite(x) and math.isfinite(y)) or (log_y and y <= 0):
+            continue
+        points.append((x, math.log(y) if log_y else y))
+    stride = math.ceil(len(points) / limit) or 1
+    kept = points[::stride]
+    return kept if not points or kept[-1] == points[-1] else [*kept, points[-1]]
+
+
+def _marker(curve: Curve) -> str:
+    return VALIDATION_MARKERS[curve.group % len(VALIDATION_MARKERS)] if curve.validation else TRAIN_MARKER
+
+
+def _legend(curves: Sequence[Curve], colourful: bool) -> str:
+    """Markers and labels, as many in a line as fit."""
+    width = max(len(curve.label) for curve in curves) + 6
+    in_line = max(1, columns() // width)
+    lines = []
+    for first in range(0, len(curves), in_line):
+        entries = []
+        for curve in curves[first : first + in_line]:
+            sample = f" {_marker(curve)}" if curve.validation else TRAIN_SAMPLE
+            painted = f"\x1b[38;5;{COLOURS[curve.group % len(COLOURS)]}m{sample}\x1b[0m" if colourful else sample
+            entries.append(f"{painted} {pad(curve.label, width - 3)}")
+        lines.append("".join(entries).rstrip())
+    return "\n".join(lines)

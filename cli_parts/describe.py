@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cli_parts.console import BOLD, DIM, columns, paint, put, wrap
+from cli_parts.console import BOLD, DIM, columns, note_data, paint, put, put_json, wrap
+from cli_parts.tables import put_facts
+from lmcore.errors import LmError
 from lmcore.text import harmless
 
 if TYPE_CHECKING:
@@ -13,19 +15,50 @@ if TYPE_CHECKING:
     from lmcore.presets import Preset
 
 PUBLISHED_VOCABULARIES = {"gpt1": 40_478, "gpt2": 50_257}
-DEFAULT_BPE_VOCABULARY = 8192
+
+
+def list_all(*, as_json: bool) -> None:
+    """Print the presets, one line each."""
+    from lmcore.presets import list_presets
+
+    presets = list_presets()
+    if as_json:
+        put_json([{"name": preset.name, "summary": preset.summary} for preset in presets])
+    else:
+        put_facts([(preset.name, preset.summary) for preset in presets])
+
+
+def show(name: str, *, as_json: bool) -> None:
+    """Print one preset."""
+    from lmcore.presets import load_preset
+
+    preset = load_preset(name)
+    parameters = count_parameters(preset.config)
+    if as_json:
+        put_json({"name": preset.name, "summary": preset.summary, "config": preset.config.to_dict(), "parameters": parameters})
+    else:
+        put_preset(preset, parameters)
 
 
 def vocabulary_size(config: Config) -> int | None:
-    """Rows of the embedding, as far as the settings tell; from the text itself when it is at hand; None when only that could tell."""
+    """Rows of the embedding: from the settings, or from the text where only that tells and it is at hand; else None."""
+    from lmcore.data import load_data, load_tokenizer
+    from lmcore.data.corpora import find_corpus
+    from lmcore.data.vocabularies import DEFAULT_BPE_SIZE
+
     tokenizer = config.tokenizer
     if config.model.vocab_size:
         return config.model.vocab_size
     if tokenizer.kind in PUBLISHED_VOCABULARIES:
         return PUBLISHED_VOCABULARIES[tokenizer.kind] + tokenizer.pad_first
     if tokenizer.kind == "bpe":
-        return tokenizer.vocab_size or DEFAULT_BPE_VOCABULARY
-    return None
+        return tokenizer.vocab_size or DEFAULT_BPE_SIZE
+    try:
+        if tokenizer.kind == "file":
+            return load_tokenizer(tokenizer.path).vocab_size
+        return load_data(config, report=note_data).tokenizer.vocab_size if find_corpus(config.data.corpus) else None
+    except LmError:
+        return None
 
 
 def count_parameters(config: Config) -> dict[str, int | None]:
@@ -64,7 +97,9 @@ def put_settings(config: Config) -> None:
         for key, value in settings.items():
             shown = f"{key} = {show_value(value)}"
             changed = value != default[section][key]
-            put(f"{paint(shown, BOLD if changed else '', sys.stdout)}{' ' * max(2, 36 - len(shown))}{paint(setting_help(f'{section}.{key}'), DIM, sys.stdout)}")
+            gap = " " * max(2, 36 - len(shown))
+            meaning = paint(setting_help(f"{section}.{key}"), DIM, sys.stdout)
+            put(f"{paint(shown, BOLD if changed else '', sys.stdout)}{gap}{meaning}")
 
 
 def show_value(value: Any) -> str:

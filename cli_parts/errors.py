@@ -15,6 +15,9 @@ import typer
 from cli_parts.console import RED, note, paint
 from lmcore.errors import LmError
 
+# The base of all complaints of typer's parser; typer exports only this one of its descendants.
+PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
 
 def run_safely(app: Callable[..., Any], arguments: list[str]) -> int:
     """Run the command line and return its exit code; whatever goes wrong is said on stderr.
@@ -48,10 +51,14 @@ def explain(error: Exception) -> tuple[str, str, int]:
     """What is wrong, what to do, and the exit code."""
     if isinstance(error, LmError):
         return error.message, error.hint, error.exit_code
-    if isinstance(error, typer.TyperException):
+    if isinstance(error, PARSER_ERROR):
         return *_usage(error), 2
     if _is_out_of_memory(error):
-        return "There is not enough memory for this.", "Lower training.batch_size, model.block_size or the model's size, for example --set training.batch_size=4.", 1
+        return (
+            "There is not enough memory for this.",
+            "Lower training.batch_size, model.block_size or the model's size, for example --set training.batch_size=4.",
+            1,
+        )
     if isinstance(error, OSError):
         return *_system(error), 1
     return (
@@ -63,11 +70,11 @@ def explain(error: Exception) -> tuple[str, str, int]:
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """A sentence with the nearest known name, or the empty text."""
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"Did you mean '{matches[0]}'?" if matches else ""
 
 
-def _usage(error: typer.TyperException) -> tuple[str, str]:
+def _usage(error: Any) -> tuple[str, str]:
     """The command-line parser's complaint in our words: it names the option, then where its help is."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "lm"
@@ -82,8 +89,14 @@ def _usage(error: typer.TyperException) -> tuple[str, str]:
         return f"`{path}` needs {missing.group(1)}.", see
     invalid = re.match(r"Invalid value for '?([^':]+(?: / -\w)?)'?: (.*)", text, re.DOTALL)
     if invalid:
-        return f"{invalid.group(1)} does not fit: {_sentence(invalid.group(2))}", see
+        return f"{invalid.group(1)} does not fit: {_sentence(_in_words(invalid.group(2)))}", see
     return _sentence(text), see
+
+
+def _in_words(text: str) -> str:
+    """`0 is not in the range x>=1.` for people."""
+    text = re.sub(r"is not in the range x>=([-\d.]+?)\.?$", r"is less than \1, the lowest it can be.", text)
+    return re.sub(r"is not a valid (?:float|integer)(?: range)?", "is not a number", text)
 
 
 def _names(context: Any, kind: str) -> list[str]:

@@ -28,6 +28,13 @@ def complete_run(incomplete: str) -> list[str]:
     return [run.name for run in list_runs() if run.name.startswith(incomplete)]
 
 
+def complete_corpus(incomplete: str) -> list[str]:
+    """Corpora that begin so, for the shell."""
+    from lmcore.data.corpora import known_names
+
+    return [name for name in known_names() if name.startswith(incomplete)]
+
+
 def complete_setting(incomplete: str) -> list[str]:
     """Settings that begin so, for the shell."""
     from lmcore.config import setting_names
@@ -54,6 +61,20 @@ def expand_ranges(names: list[str]) -> list[str]:
     return list(dict.fromkeys(expanded))
 
 
+def corpus_setting(name: str) -> str:
+    """What to write into a config for `--data`: a corpus' name as it is, a path absolute, so that the run can go on from another folder.
+
+    Raises:
+        UsageError: there is no such corpus or file.
+    """
+    from lmcore.data.corpora import find_corpus, locate
+
+    corpus = find_corpus(name)
+    if corpus is None or corpus.where == "embedded" or locate(name) is not None:
+        return name
+    return str(Path(name).expanduser().absolute())
+
+
 def find_checkpoint(name: str | None, which: str) -> tuple[Run | None, Path]:
     """The run and the checkpoint folder that `name` means: a run's name, a path to one, or a path to a checkpoint folder itself.
 
@@ -69,7 +90,9 @@ def find_checkpoint(name: str | None, which: str) -> tuple[Run | None, Path]:
     if name:
         run = find_run(name)
         if not run.checkpoints():
-            raise UsageError(f"The run '{run.name}' has no checkpoint yet.", f"Wait for its first one, or continue it with `lm train --resume {run.name}`.")
+            raise UsageError(
+                f"The run '{run.name}' has no checkpoint yet.", f"Wait for its first one, or continue it with `lm train --resume {run.name}`."
+            )
         return run, run.checkpoint(_which(which))
     written = [run for run in list_runs() if run.checkpoints()]
     if not written:

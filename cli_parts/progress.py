@@ -112,8 +112,9 @@ def describe_train(event: dict[str, Any], total: int = 0, seconds_left: float | 
 
 def describe_eval(event: dict[str, Any]) -> str:
     """A split's score."""
+    figures = f"loss {_number(event.get('loss'))}  perplexity {_number(event.get('perplexity'), 2)}"
     best = "  best so far" if event.get("best") else ""
-    return f"{event.get('split', '?')} at step {event.get('step') or 0:,}: loss {_number(event.get('loss'))}  perplexity {_number(event.get('perplexity'), 2)}{best}"
+    return f"{event.get('split', '?')} at step {event.get('step') or 0:,}: {figures}{best}"
 
 
 def describe_sample(event: dict[str, Any]) -> str:

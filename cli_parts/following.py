@@ -1,0 +1,136 @@
+"""`lm watch` and `lm control`: a run's events as text, and requests to its process with their answers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from cli_parts.console import note, put, put_json
+from cli_parts.progress import describe_eval, describe_sample, describe_start, describe_train
+from lmcore.errors import LmError
+from lmcore.text import harmless
+
+if TYPE_CHECKING:
+    from lmcore.runs import EventTail, Run
+
+POLL_SECONDS = 0.2
+LIVE = ("running", "paused")
+
+
+def watch(name: str, *, once: bool) -> None:
+    """Print how the run stands, then what happens in it until it ends."""
+    from lmcore.runs import EventTail, find_run
+
+    run = find_run(name)
+    tail = EventTail(run.events_path)
+    past = _drain(tail)
+    total = _put_standing(run, past)
+    if once:
+        return
+    looked = time.monotonic()
+    while True:
+        events = _drain(tail)
+        for event in events:
+            total = event.get("total_steps") or total if event.get("kind") == "start" else total
+            if text := _describe(event, total):
+                put(text)
+        if any(event.get("kind") == "finish" for event in events):
+            return
+        if not events and time.monotonic() - looked > 1.0:
+            looked = time.monotonic()
+            state = run.state()
+            if state not in (*LIVE, "created"):
+                if not _drained_finish(past):
+                    put(f"{run.name} is {state}")
+                return
+        time.sleep(POLL_SECONDS)
+
+
+def control(name: str, action: str, timeout: float, *, as_json: bool) -> None:
+    """Send a request and wait until the training has done or refused it.
+
+    Raises:
+        UsageError: the run is not running, or there is no such action.
+        LmError: it refused, or did not answer in time.
+    """
+    from lmcore.runs import EventTail, find_run
+
+    run = find_run(name)
+    tail = EventTail(run.events_path)
+    _drain(tail)
+    request = run.request(action)
+    answer = _await_answer(tail, request, timeout)
+    if answer is None:
+        raise LmError(
+            f"The run '{run.name}' has not answered within {timeout:g} s.", "The request stays in its directory; `lm watch` shows when it is done."
+        )
+    if as_json:
+        put_json({"run": run.name, "action": action, "id": request, "state": answer.get("state"), "note": answer.get("note")})
+    if answer.get("state") == "refused":
+        raise LmError(f"The run '{run.name}' refused to {action}: {harmless(str(answer.get('note') or 'no reason given'))}.", "See `lm watch`.")
+    if not as_json:
+        put(f"{run.name}: {action} {answer.get('state')}" + (f" ({harmless(str(answer['note']))})" if answer.get("note") else ""))
+
+
+def _await_answer(tail: EventTail, request: str, timeout: float) -> dict[str, Any] | None:
+    until = time.monotonic() + timeout
+    while time.monotonic() < until:
+        for event in tail.poll():
+            if event.get("kind") == "control" and event.get("id") == request:
+                if event.get("state") in ("done", "refused"):
+                    return event
+                note("acknowledged")
+        time.sleep(POLL_SECONDS / 4)
+    return None
+
+
+def _put_standing(run: Run, past: list[dict[str, Any]]) -> int:
+    """The run's state, and the newest start, report and scores; returns its total steps."""
+    put(f"{run.name} is {run.state()}")
+    newest: dict[tuple[Any, Any], dict[str, Any]] = {}
+    for event in past:
+        if event.get("kind") in ("start", "train", "eval", "finish"):
+            key = (event["kind"], event.get("split"))
+            newest.pop(key, None)
+            newest[key] = event
+    total = newest.get(("start", None), {}).get("total_steps") or 0
+    for event in newest.values():
+        if text := _describe(event, total):
+            put(text)
+    return total
+
+
+def _describe(event: dict[str, Any], total: int) -> str:
+    kind = event.get("kind")
+    if kind == "start":
+        return describe_start(event)
+    if kind == "train":
+        return describe_train(event, total)
+    if kind == "eval":
+        return describe_eval(event)
+    if kind == "sample":
+        return describe_sample(event)
+    if kind == "warning":
+        return f"warning: {harmless(str(event.get('message', '')), keep_newlines=False)}"
+    if kind == "control":
+        return f"{event.get('action')} {event.get('state')}"
+    if kind == "checkpoint":
+        return f"checkpoint at step {event.get('step') or 0:,} ({event.get('reason')})"
+    if kind == "finish":
+        message = harmless(str(event.get("message") or ""), keep_newlines=False)
+        return f"finished at step {event.get('step') or 0:,}: {event.get('why')}" + (f" ({message})" if message else "")
+    return ""
+
+
+def _drain(tail: EventTail) -> list[dict[str, Any]]:
+    """Everything there is now."""
+    found: list[dict[str, Any]] = []
+    while events := tail.poll():
+        found += events
+    return found
+
+
+def _drained_finish(past: list[dict[str, Any]]) -> bool:
+    """Whether the last thing said was already that the run had finished."""
+    ends = [event["kind"] for event in past if event.get("kind") in ("start", "finish")]
+    return bool(ends) and ends[-1] == "finish"

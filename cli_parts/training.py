@@ -1,0 +1,215 @@
+"""`lm train` and `lm lr-find`: settings put together, the training run, and what it came to."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from cli_parts.console import YELLOW, note, note_data, put_json
+from cli_parts.names import corpus_setting
+from cli_parts.progress import Progress
+from cli_parts.tables import put_facts
+from lmcore.config import Config, parse_assignments
+from lmcore.errors import UsageError
+from lmcore.text import harmless, human_bytes, human_time
+
+if TYPE_CHECKING:
+    from lmcore.data import Data
+    from lmcore.runs import Run
+
+# What a continued run may change: where it ends, where it computes, and what it tells. The rest made it the run that it is.
+CHANGEABLE = (
+    "training.max_steps",
+    "training.max_minutes",
+    "training.epochs",
+    "training.patience",
+    "training.device",
+    "training.threads",
+    "training.log_every",
+    "training.eval_every",
+    "training.checkpoint_every",
+    "training.keep_checkpoints",
+)
+HOUSE = Path(__file__).resolve().parent.parent
+
+
+def start_run(preset: str, corpus: str | None, name: str | None, assignments: list[str], chosen: dict[str, Any], *, as_json: bool) -> int:
+    """Train a new run; returns the exit code."""
+    from lmcore.data import load_data
+    from lmcore.presets import advice
+    from lmcore.runs import create_run, next_name
+
+    config, stem = assemble(preset, corpus, assignments, chosen)
+    run_name = name or next_name(stem)
+    refuse_taken(run_name)
+    for advised in advice(config):
+        note(f"{advised.level}: {advised.message}", YELLOW)
+    data = load_data(config, report=note_data)
+    run = create_run(run_name, config, who_made_it(stem, config, data))
+    del data
+    try:
+        return _train(run, config, resume=False, as_json=as_json)
+    finally:
+        discard_untrained(run)
+
+
+def continue_run(name: str, refused: dict[str, str | None], assignments: list[str], chosen: dict[str, Any], *, as_json: bool) -> int:
+    """Train a run on from its last checkpoint; returns the exit code."""
+    from lmcore.data import load_data
+    from lmcore.runs import find_run
+
+    for option, value in refused.items():
+        if value is not None:
+            raise UsageError(f"{option} cannot be given with --resume: the run keeps its own.", "Leave it out, or start a new run.")
+    run = find_run(name)
+    if run.is_active():
+        raise UsageError(
+            f"The run '{run.name}' is still training.", f"Follow it with `lm watch {run.name}`, or stop it with `lm control {run.name} stop`."
+        )
+    if not run.checkpoints():
+        raise UsageError(f"The run '{run.name}' has no checkpoint to go on from.", f"Remove it with `lm runs rm {run.name}` and train anew.")
+    settings: dict[str, Any] = {**parse_assignments(assignments), **chosen}
+    config = run.config().with_settings(settings)
+    for setting in settings:
+        if setting not in CHANGEABLE:
+            raise UsageError(f"{setting} cannot change in a run that goes on.", f"These can: {', '.join(CHANGEABLE)}. Else start a new run.")
+    load_data(config, report=note_data)
+    return _train(run, config, resume=True, as_json=as_json)
+
+
+def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: dict[str, Any]) -> tuple[Config, str]:
+    """The settings of a preset with what the command line changes, and the stem of the run's name."""
+    from lmcore.presets import load_preset
+
+    start = load_preset(preset)
+    settings: dict[str, Any] = {**parse_assignments(assignments), **chosen}
+    if corpus is not None:
+        settings["data.corpus"] = corpus
+    if "data.corpus" in settings:
+        settings["data.corpus"] = corpus_setting(settings["data.corpus"])
+    return start.config.with_settings(settings), start.name
+
+
+def who_made_it(preset: str, config: Config, data: Data) -> dict[str, Any]:
+    """What `run.json` records: enough to make the run again."""
+    packages = ("lm-tui", "torch", "numpy", "tokenizers")
+    return {
+        "preset": preset,
+        "argv": sys.argv,
+        "host": platform.node(),
+        "versions": {"python": platform.python_version(), **{package: _installed(package) for package in packages}},
+        "git_commit": _git_commit(),
+        "device": config.training.device,
+        "seed": config.training.seed,
+        "corpus_hash": data.corpus_hash,
+        "tokenizer_hash": data.tokenizer_hash,
+    }
+
+
+def refuse_taken(name: str) -> None:
+    """Say at once, not after the text was read, that a run of this name is there, or that it is no name.
+
+    Raises:
+        UsageError: one of the two.
+    """
+    from lmcore.runs.store import check_name, runs_root
+
+    check_name(name)
+    if (runs_root() / name).exists():
+        raise UsageError(f"There is already a run '{name}'.", f"Continue it with `lm train --resume {name}`, or choose another name with --run.")
+
+
+def discard_untrained(run: Run) -> None:
+    """Take a run away that failed before its first step, so that it does not block its name."""
+    from lmcore.runs import remove_run
+
+    if run.path.exists() and not run.checkpoints() and run.glance().train is None and not run.is_active():
+        remove_run(run)
+
+
+def _train(run: Run, config: Config, *, resume: bool, as_json: bool) -> int:
+    progress = Progress(config.training.max_minutes)
+    with _sigterm_unwinds():
+        note("loading PyTorch ...")
+        from lmcore.training import train
+
+        try:
+            summary = train(config, run, resume=resume, report=progress.report)
+        finally:
+            progress.clear()
+    finish = run.glance().finish or {}
+    if as_json:
+        put_json(summary)
+    else:
+        put_facts(_readable(summary))
+    if finish.get("why") == "interrupted":
+        note(f"Saved at step {finish.get('step') or 0:,}. Continue with `lm train --resume {run.name}`.")
+    elif finish.get("message"):
+        note(harmless(str(finish["message"]), keep_newlines=False))
+    return exit_code(finish)
+
+
+def exit_code(finish: dict[str, Any]) -> int:
+    """0 done, 1 failed, 130 or 143 interrupted after saving."""
+    if finish.get("why") == "interrupted":
+        return 128 + int(finish.get("signal") or signal.SIGINT)
+    return 1 if finish.get("why") in ("diverged", "error") else 0
+
+
+def _readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The summary's figures with their units; what is not known is left out."""
+    units = {"seconds": human_time, "peak_memory_bytes": human_bytes}
+    names = {"seconds": "time", "peak_memory_bytes": "peak memory", "tokens_per_second": "tokens/s"}
+    facts = []
+    for key, value in summary.items():
+        if value is None:
+            continue
+        if key in units:
+            text = units[key](value)
+        elif isinstance(value, float):
+            text = f"{value:,.0f}" if key == "tokens_per_second" else f"{value:,.4f}"
+        else:
+            text = f"{value:,}" if isinstance(value, int) else str(value)
+        facts.append((names.get(key, key.replace("_", " ")), text))
+    return facts
+
+
+@contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """Until the training catches SIGTERM itself, let it unwind like Ctrl-C, so that nothing half made stays behind."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """The commit of this checkout; None when it is none, or git is missing."""
+    if not (HOUSE / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", os.fspath(HOUSE), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
