@@ -62,11 +62,16 @@ ACTIONS: tuple[Action, ...] = (
         "run.delete", "delete,D", "delete_run", "delete", "Delete a run and its checkpoints; asks first.", RUN_SCREENS, footer=False, shown_key="D"
     ),
     # Watch: the chart.
-    Action("chart.x_axis", "x", "cycle_x", "x-axis", "Next x-axis: step, epoch, tokens, time.", ("watch", "compare")),
-    Action("chart.y_scale", "y", "toggle_log", "y log", "Logarithmic or linear y-axis.", ("watch", "compare")),
-    Action("chart.smooth", "m", "cycle_smooth", "smooth", "Next smoothing: none, 0.6, 0.9, 0.97; the raw curve stays as a ghost.", ("watch",)),
+    Action("chart.x_axis", "x", "chart('x')", "x-axis", "Next x-axis: step, epoch, tokens, time.", ("watch", "compare")),
+    Action("chart.y_scale", "y", "chart('log')", "y log", "Logarithmic or linear y-axis.", ("watch", "compare")),
+    Action("chart.smooth", "m", "chart('smooth')", "smooth", "Next smoothing: none, 0.6, 0.9, 0.97; the raw curve stays as a ghost.", ("watch",)),
     Action(
-        "chart.metric", "v", "cycle_metric", "curve", "Next curve: perplexity, loss, learning rate, gradient norm, tokens per second.", ("watch",)
+        "chart.metric",
+        "v",
+        "chart('metric')",
+        "curve",
+        "Next curve: perplexity, loss, learning rate, gradient norm, tokens per second, accuracy.",
+        ("watch",),
     ),
     Action("chart.zoom_in", "plus,equals_sign", "zoom(0.5)", "zoom", "Zoom in around the cursor.", ("watch",), shown_key="+/-"),
     Action("chart.zoom_out", "minus", "zoom(2.0)", "zoom out", "Zoom out around the cursor.", ("watch",), footer=False, shown_key="-"),
@@ -103,6 +108,13 @@ ACTIONS: tuple[Action, ...] = (
         shown_key="→",
     ),
     # Watch: the list of runs.
+    Action("runs.up", "up,k", "move(-1)", "up", "Go to the run above.", ("watch",), footer=False, shown_key="↑ k"),
+    Action("runs.down", "down,j", "move(1)", "down", "Go to the run below.", ("watch",), footer=False, shown_key="↓ j"),
+    Action("runs.page_up", "pageup", "move(-10)", "ten up", "Go ten runs up.", ("watch",), footer=False, shown_key="pgup"),
+    Action("runs.page_down", "pagedown", "move(10)", "ten down", "Go ten runs down.", ("watch",), footer=False, shown_key="pgdn"),
+    Action("runs.first", "home", "move_to(0)", "first", "Go to the first run.", ("watch",), footer=False),
+    Action("runs.last", "end", "move_to(1000000)", "last", "Go to the last run.", ("watch",), footer=False),
+    Action("runs.open", "enter", "open_run", "open", "Show this run alone.", ("watch",)),
     Action("runs.overlay", "space", "toggle_overlay", "overlay", "Add the run under the cursor to the chart, or take it away.", ("watch", "compare")),
     Action(
         "runs.filter",
@@ -116,6 +128,24 @@ ACTIONS: tuple[Action, ...] = (
     Action("runs.sort", "o", "cycle_sort", "sort", "Sort the runs by the next column.", ("watch",), footer=False),
     Action("runs.reverse", "O", "reverse_sort", "reverse", "Turn the order of the runs round.", ("watch",), footer=False),
     Action("runs.write", "g", "write_with_run", "write", "Write with the best checkpoint of this run.", RUN_SCREENS),
+    # Write.
+    Action("write.checkpoints", "a", "choose_checkpoints", "checkpoints", "Choose up to four checkpoints that write side by side.", ("write",)),
+    Action("write.again", "w", "write", "write", "Write from the prompt with every chosen checkpoint (enter in the prompt).", ("write",)),
+    Action("write.earlier", "up", "prompt_history(1)", "earlier prompt", "In the prompt: the one before.", ("write",), footer=False, shown_key="↑"),
+    Action("write.later", "down", "prompt_history(-1)", "later prompt", "In the prompt: the one after.", ("write",), footer=False, shown_key="↓"),
+    Action(
+        "write.token_left",
+        "left",
+        "token(-1)",
+        "token",
+        "Move the cursor to the token before; its alternatives are shown.",
+        ("write",),
+        shown_key="←→",
+    ),
+    Action("write.token_right", "right", "token(1)", "next token", "Move the cursor to the next token.", ("write",), footer=False, shown_key="→"),
+    Action("write.copy", "c", "copy", "copy", "Copy the text at the cursor, or the first one, through the terminal.", ("write",)),
+    Action("write.keep", "k", "keep", "keep", "Append the text to kept-samples.jsonl in its run's folder.", ("write",)),
+    Action("write.tint", "i", "tint", "tint", "Tint tokens by their probability, or show plain text.", ("write",)),
     # Everywhere.
     Action("app.watch", "1", "app.open('watch')", "Watch", "Open Watch: runs, curves, samples.", footer=False),
     Action("app.presets", "2", "app.open('presets')", "Presets", "Open Presets: choose, change and start.", footer=False),

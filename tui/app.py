@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
+from textual.worker import get_current_worker
 
+from lmcore.errors import LmError
 from tui.actions import MODES, actions_for
 from tui.messages import CurvesChanged, RequestsChanged, RunNotice, RunsChanged, TelemetryChanged
+from tui.requests import Requests
 from tui.screens.base import BaseScreen
 from tui.settings import checked_keys, load_settings, state_dir
 from tui.theme import DARK, LIGHT, ascii_only
+from tui.watcher import RunRow, Update, Watcher
 
 if TYPE_CHECKING:
-    from tui.watcher import RunRow
+    from tui.run_data import RunData
 
 log = logging.getLogger("lm.tui")
 
 LAYOUTS = ("panels", "wide", "one")
+ROWS_SECONDS = 1.0
+POLL_SECONDS = 0.25
 
 
 def _watch() -> BaseScreen:
@@ -69,8 +78,10 @@ class LmApp(App[None]):
     def __init__(self, root: Path | None = None, run: str | None = None) -> None:
         super().__init__()
         self.settings = load_settings()
-        self.root = root
         self.rows: list[RunRow] = []
+        self.watcher = Watcher(root)
+        self.requests = Requests()
+        self._wake = threading.Event()
         self.selected: str | None = run or self.settings.run or None
         if run:
             self.settings.mode = "watch"
@@ -85,8 +96,10 @@ class LmApp(App[None]):
     def on_mount(self) -> None:
         self.set_class(ascii_only(), "-ascii")
         self.switch_mode(self.settings.mode if self.settings.mode in MODES else "watch")
+        self.watch_runs()
 
     def on_unmount(self) -> None:
+        self._wake.set()
         self.settings.run = self.selected or ""
         self.settings.save()
 
@@ -137,8 +150,6 @@ class LmApp(App[None]):
 
     async def run_action(self, *args: Any, **kwargs: Any) -> bool:
         """Run an action; its failure becomes a toast and a line in the log, not the end of the app."""
-        from lmcore.errors import LmError
-
         try:
             return await super().run_action(*args, **kwargs)
         except LmError as error:
@@ -156,6 +167,9 @@ class LmApp(App[None]):
             screen.refresh_rows(message.rows)
 
     def on_curves_changed(self, message: CurvesChanged) -> None:
+        for answer in self.requests.answered({name: data.control for name, data in list(self.data.items())}):
+            self.notify(answer.text, title=answer.run, severity="warning" if answer.state == "refused" else "information")
+            self.post_message(RequestsChanged(answer.run))
         self._pass_on(message)
 
     def on_requests_changed(self, message: RequestsChanged) -> None:
@@ -174,18 +188,129 @@ class LmApp(App[None]):
         for screen in self._open_screens():
             screen.receive(message)
 
+    # The runs: what is followed, and what was asked of them.
+
+    @property
+    def data(self) -> Mapping[str, RunData]:
+        """What has been read of the runs that are followed."""
+        return self.watcher.data
+
+    def follow(self, names: frozenset[str]) -> None:
+        """Read the curves of these runs from now on."""
+        self.watcher.follow(names | frozenset(self.requests.names()))
+        self._wake.set()
+
+    def requested(self) -> dict[str, str]:
+        """Requests that wait for their run, by its name."""
+        return self.requests.waiting()
+
+    def request_texts(self, name: str | None) -> list[str]:
+        """What was asked of a run and how far it is, newest last."""
+        return self.requests.texts(name) if name else []
+
+    @work(thread=True, exclusive=True, group="watcher", exit_on_error=False)
+    def watch_runs(self) -> None:
+        """Read the runs until the app ends; messages coalesce to five in a second at most."""
+        worker = get_current_worker()
+        looked = 0.0
+        while not worker.is_cancelled:
+            try:
+                if time.monotonic() - looked >= ROWS_SECONDS:
+                    self._report(self.watcher.poll_rows())
+                    looked = time.monotonic()
+                self._report(self.watcher.poll_curves())
+            except Exception as error:
+                # The disk may come back: say it, and look again more slowly.
+                log.error("reading the runs failed", exc_info=error)
+                self._wake.wait(ROWS_SECONDS)
+            self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+
+    def _report(self, update: Update) -> None:
+        if update.rows is not None:
+            self.post_message(RunsChanged(update.rows))
+        if update.changed:
+            self.post_message(CurvesChanged(update.changed))
+        for notice in update.notices:
+            self.post_message(RunNotice(notice.run, notice.what, notice.text, notice.severity))
+
     # Actions on a run, for every screen that has one.
 
     def request_run(self, name: str | None, what: str) -> None:
-        """Write a request into the run's control file."""
+        """Write a request into the run's control file; it counts as requested until the run answers."""
+        if name is None:
+            self.notify("There is no run to ask.", severity="warning")
+            return
+        self.requests.add(name, what, self.watcher.run(name).request(what))
+        self.notify(f"{what}: requested", title=name)
+        self.post_message(RequestsChanged(name))
 
     def rename_run(self, name: str | None) -> None:
         """Ask for a new name, then rename."""
+        if name is None:
+            return
+        from lmcore.runs import rename_run
+        from tui.screens.dialogs import AskName
+
+        run = self.watcher.run(name)
+
+        def rename(new: str | None) -> None:
+            if new and new != name:
+                self._try(lambda: rename_run(run, new))
+                self.settings.overlay = [new if other == name else other for other in self.settings.overlay]
+                self.selected = new
+                self.rescan()
+
+        self.push_screen(AskName(f"A new name for {name}:", name, self._name_problem), rename)
+
+    def _name_problem(self, new: str) -> str:
+        from lmcore.runs.store import check_name
+
+        try:
+            check_name(new)
+        except LmError as error:
+            return str(error)
+        return ""
 
     def delete_run(self, name: str | None) -> None:
         """Ask, then delete."""
+        if name is None:
+            return
+        from lmcore.runs import remove_run
+        from tui.screens.dialogs import Confirm
+
+        run = self.watcher.run(name)
+        if run.is_active():
+            self.notify(f"{name} is still training: stop it first.", severity="warning")
+            return
+
+        def delete(yes: bool | None) -> None:
+            if yes and self._try(lambda: remove_run(run)):
+                self.settings.overlay = [other for other in self.settings.overlay if other != name]
+                self.selected = None
+                self.notify(f"{name} is deleted.")
+                self.rescan()
+
+        self.push_screen(Confirm(f"Delete {name} with its {len(run.checkpoints())} checkpoints? This cannot be undone.", "Delete"), delete)
+
+    def _try(self, act: Callable[[], object]) -> bool:
+        """Do it; what a person can mend becomes a toast."""
+        try:
+            act()
+        except LmError as error:
+            self.notify(str(error), severity="error")
+            return False
+        return True
+
+    def rescan(self) -> None:
+        """Look at the list of runs now, not at the next second."""
+        update = self.watcher.poll_rows()
+        if update.rows is not None:
+            self.post_message(RunsChanged(update.rows))
 
     def write_with(self, name: str | None) -> None:
         """Open Write on a run's best checkpoint."""
         self.selected = name
+        if name is not None:
+            self.settings.sources = [f"{name}:best"]
         self.action_open("write")

@@ -38,6 +38,7 @@ class Settings:
     sort: str = "recent"
     sort_reverse: bool = False
     preset: str = ""
+    sources: list[str] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
     write: dict[str, float] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,70 @@
+"""The samples taken at each evaluation, shown for the step under the cursor: how the text improved."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from lmcore.text import harmless
+from tui.panel import Panel
+from tui.run_data import RunData, number
+from tui.theme import ascii_only
+
+
+class Pages(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """Scrolls up and down only: left and right belong to the cursor of the chart."""
+
+    BINDINGS: ClassVar[list[Binding]] = [
+        Binding("up", "scroll_up", show=False),
+        Binding("down", "scroll_down", show=False),
+        Binding("pageup", "page_up", show=False),
+        Binding("pagedown", "page_down", show=False),
+    ]
+
+
+class SamplesPanel(Panel):
+    """Texts of one run at one step."""
+
+    TITLE = "Samples"
+
+    def compose_panel(self) -> ComposeResult:
+        with Pages():
+            yield Static("", id="samples")
+
+    def show(self, data: RunData | None, step: int | None) -> None:
+        """Show the newest samples at or before `step`; None: the newest of all."""
+        with self.guard():
+            samples: list[dict[str, object]] = []
+            if data is not None:
+                with data.lock:
+                    samples = list(data.samples)
+            at = sample_step(samples, step)
+            left, right = ("<", ">") if ascii_only() else ("◀", "▶")
+            self.border_title = Content(self.TITLE if at is None else f"{self.TITLE} {left} step {at:,} {right}")
+            self.query_one("#samples", Static).update(_texts(samples, at))
+
+
+def sample_step(samples: list[dict[str, object]], step: int | None) -> int | None:
+    """The step of the newest samples at or before `step` (else the first ones); None without samples."""
+    steps = sorted({int(value) for sample in samples if (value := number(sample.get("step"))) == value})
+    if not steps:
+        return None
+    return steps[-1] if step is None else steps[max(bisect_right(steps, step) - 1, 0)]
+
+
+def _texts(samples: list[dict[str, object]], at: int | None) -> Text:
+    if at is None:
+        return Text("No samples yet: they are taken at each evaluation.", style="dim")
+    text = Text()
+    for sample in samples:
+        if number(sample.get("step")) == at:
+            text.append(harmless(str(sample.get("prompt", ""))), style="dim")
+            text.append(harmless(str(sample.get("text", ""))).rstrip() + "\n\n")
+    return text
