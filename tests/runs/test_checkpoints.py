@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -212,6 +213,11 @@ def small_disk(tmp_path: Path) -> object:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def write_forever(run: Run) -> None:
+    for step in itertools.count():
+        run.events.write("train", step=step)
+
+
 @pytest.mark.skipif(shutil.which("mount") is None, reason="no mount command here")
 def test_on_a_disk_that_is_really_full(small_disk: Path) -> None:
     run = create_run("r", Config(), {}, small_disk)
@@ -221,12 +227,11 @@ def test_on_a_disk_that_is_really_full(small_disk: Path) -> None:
         publish_checkpoint(run.path, 2, lambda folder: (folder / "a").write_bytes(bytes(500_000)))
     verify_checkpoint(run.checkpoint("last"))
     with pytest.raises(LmError, match="The disk is full"):
-        for step in range(100_000):
-            run.events.write("train", step=step)
+        write_forever(run)
     written = len(run.history().train)
     with pytest.raises(LmError, match="The disk is full"):
-        set_pointer(run.path, "best", run.path / "step-00000001")
-        set_pointer(run.path, "last", run.path / "step-00000001")
+        set_pointer(run.path, "last", run.path / "step-00000002")
+    with pytest.raises(LmError, match="The disk is full"):
         create_run("s", Config(), {}, small_disk)
     verify_checkpoint(run.checkpoint("last"))
     shutil.rmtree(run.path / "step-00000001")
