@@ -1,0 +1,43 @@
+"""Model FLOPs utilization: the share of a GPU's published speed that becomes training."""
+
+from __future__ import annotations
+
+import torch
+
+from lmcore.models import LanguageModel
+
+# Dense bf16/fp16 tensor-core FLOP/s with float32 sums, from NVIDIA's data sheets. A GPU that is not here gives no figure, not a guess.
+PEAK_FLOPS = {
+    "H200": 989e12,
+    "H100 80GB HBM3": 989e12,
+    "H100 PCIe": 756e12,
+    "A100": 312e12,
+    "A10G": 70e12,
+    "RTX A4000": 76.7e12,
+    "RTX 4090": 165.2e12,
+    "L4": 121e12,
+    "L40S": 362e12,
+    "V100": 125e12,
+    "T4": 65e12,
+}
+
+
+def flops_per_token(model: LanguageModel) -> int:
+    """Floating-point operations that training needs for a token: 6 for each weight of a matrix product, and for a transformer
+    12 · layers · width · context for attention (Chowdhery et al. 2022, PaLM, appendix B)."""
+    roles = model.parameter_roles()
+    weights = sum(parameter.numel() for name, parameter in model.named_parameters() if roles[name] == "matrix") + model.head_weight.numel()
+    config = model.config
+    attention = 12 * config.n_layer * config.n_embd * config.block_size if config.architecture == "transformer" else 0
+    return 6 * weights + attention
+
+
+def utilization(flops: float, tokens_per_second: float, device: torch.device, precision: str) -> float | None:
+    """The share of the GPU's peak, or None for a device or precision whose peak is not known."""
+    if device.type != "cuda" or precision == "fp32":
+        return None
+    name = torch.cuda.get_device_name(device).split()
+    peak = next(
+        (speed for gpu, speed in PEAK_FLOPS.items() if set(gpu.split()) <= {part for word in name for part in (word, word.split("-")[0])}), None
+    )
+    return None if peak is None else flops * tokens_per_second / peak
