@@ -229,12 +229,17 @@ def load_writer(checkpoint_folder: Path | str, device: str = "auto") -> Writer:
     )
 
 
-def _pick_device(device: str) -> str:
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+def _pick_device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"'{name}' is not a device.", "Choose auto, cpu, cuda, cuda:N or mps.") from None
+    missing = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    if missing or (device.type == "mps" and not torch.backends.mps.is_available()):
+        raise UsageError(f"There is no device '{name}' on this machine.", "Choose another with --device, or auto.")
+    return device
 
 
 def _read_defaults(path: Path) -> GenerationConfig:
