@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lmcore.runs.history import History
-from lmcore.runs.run import Run, perplexity
+from lmcore.runs.run import Run, first_known, perplexity
 
 CURVE_FIELDS = {
     "train": ("step", "epoch", "tokens", "seconds", "loss", "epoch_loss", "lr", "grad_norm", "tokens_per_second"),
@@ -108,7 +108,7 @@ def _ranking_column(rows: list[dict[str, Any]], level: str) -> str | None:
 def _curves(history: History) -> dict[str, dict[str, list[float | None]]]:
     events = {"train": history.train, "val": [event for event in history.eval if event.get("split") == "val"]}
     curves = {split: {field: [event.get(field) for event in events[split]] for field in fields} for split, fields in CURVE_FIELDS.items()}
-    curves["train"]["perplexity"] = [perplexity(event.get("epoch_loss", event.get("loss"))) for event in events["train"]]
+    curves["train"]["perplexity"] = [perplexity(first_known(event.get("epoch_loss"), event.get("loss"))) for event in events["train"]]
     return curves
 
 

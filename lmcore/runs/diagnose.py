@@ -19,6 +19,8 @@ Losses = Sequence[float | None]
 
 WINDOW = 5
 RECENT_EVALS = 4
+# Fewer reports than this may be the warm-up.
+PLATEAU_REPORTS = 40
 # Shares of the loss itself: a rise or fall below this is not one.
 FLAT = 0.01
 CLOSE = 0.03
@@ -90,10 +92,11 @@ def diagnose(curves: Curves) -> list[Sign]:
         return [_DIVERGENCE]
     if len(train) < 2 * WINDOW:
         return []
-    signs = [sign for sign in (_divergence(train), _plateau(train), _overfit(curves), _noisy(train)) if sign]
-    if not signs:
-        signs = [_underfit(curves, train) or _healthy(curves)]
-    return signs
+    diverged = _divergence(train)
+    if diverged:
+        return [diverged]
+    signs = [sign for sign in (_plateau(train), _overfit(curves), _noisy(train)) if sign]
+    return signs or [_underfit(curves, train) or _healthy(curves)]
 
 
 _DIVERGENCE = Sign(
@@ -114,7 +117,7 @@ def _divergence(train: list[float]) -> Sign | None:
 
 def _plateau(train: list[float]) -> Sign | None:
     first, now = train[0], fmean(train[-WINDOW:])
-    if not _is_flat(train) or now < first * (1 - LITTLE):
+    if len(train) < PLATEAU_REPORTS or not _is_flat(train) or now < first * (1 - LITTLE):
         return None
     message = f"The training loss has stayed near {now:.2f} since the first half: an early plateau."
     return Sign(

@@ -174,32 +174,32 @@ class Run:
         ended: dict[str, Any] = finish.get("summary") or {}
         val, best, test = now.val or {}, now.best or {}, now.test or {}
         model = self._headline(info)
-        train_loss = _first(ended.get("train_loss"), train.get("epoch_loss"), train.get("loss"))
-        val_loss = _first(best.get("loss"), ended.get("val_loss"), val.get("loss"))
-        test_loss = _first(test.get("loss"), ended.get("test_loss"))
+        train_loss = first_known(ended.get("train_loss"), train.get("epoch_loss"), train.get("loss"))
+        val_loss = first_known(best.get("loss"), ended.get("val_loss"), val.get("loss"))
+        test_loss = first_known(test.get("loss"), ended.get("test_loss"))
         parameters = start.get("parameters") or {}
         return {
             "name": self.name,
             "preset": info.get("preset"),
             **model,
             "state": self.state(),
-            "step": _first(finish.get("step"), train.get("step")),
+            "step": first_known(finish.get("step"), train.get("step")),
             "total_steps": start.get("total_steps"),
             "epoch": train.get("epoch"),
-            "tokens": _first(ended.get("tokens"), train.get("tokens")),
+            "tokens": first_known(ended.get("tokens"), train.get("tokens")),
             "train_loss": train_loss,
             "train_perplexity": perplexity(train_loss),
             "val_loss": val_loss,
             "val_perplexity": perplexity(val_loss),
             "test_loss": test_loss,
             "test_perplexity": perplexity(test_loss),
-            "bits_per_byte": _first(test.get("bits_per_byte"), ended.get("bits_per_byte"), best.get("bits_per_byte")),
-            "best_step": _first(best.get("step"), ended.get("best_step")),
+            "bits_per_byte": first_known(test.get("bits_per_byte"), ended.get("bits_per_byte"), best.get("bits_per_byte")),
+            "best_step": first_known(best.get("step"), ended.get("best_step")),
             "parameters": parameters.get("total"),
             "learnable": parameters.get("learnable"),
-            "seconds": _first(ended.get("seconds"), train.get("seconds")),
-            "tokens_per_second": _first(ended.get("tokens_per_second"), train.get("tokens_per_second")),
-            "memory_bytes": _first(ended.get("peak_memory_bytes"), train.get("memory_bytes")),
+            "seconds": first_known(ended.get("seconds"), train.get("seconds")),
+            "tokens_per_second": first_known(ended.get("tokens_per_second"), train.get("tokens_per_second")),
+            "memory_bytes": first_known(ended.get("peak_memory_bytes"), train.get("memory_bytes")),
             "when": self.when(),
         }
 
@@ -234,12 +234,10 @@ def headline_of(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def perplexity(loss: float | None) -> float | None:
-    """exp(loss), infinite where that is too large a number; None for None."""
-    if loss is None:
-        return None
-    return math.exp(loss) if loss < 700 else math.inf
+    """exp(loss); None for None, and where it is too large for a number."""
+    return math.exp(loss) if loss is not None and loss < 700 else None
 
 
-def _first(*values: Any) -> Any:
+def first_known(*values: Any) -> Any:
     """The first value that is known."""
     return next((value for value in values if value is not None), None)
