@@ -23,16 +23,19 @@ from tui.requests import Requests
 from tui.screens.base import BaseScreen
 from tui.settings import checked_keys, load_settings, state_dir
 from tui.theme import DARK, LIGHT, ascii_only
-from tui.watcher import RunRow, Update, Watcher
+from tui.watcher import ACTIVE, RunRow, Update, Watcher
+from tui.widgets.header import Header
 
 if TYPE_CHECKING:
     from tui.run_data import RunData
+    from tui.telemetry import Snapshot
 
 log = logging.getLogger("lm.tui")
 
 LAYOUTS = ("panels", "wide", "one")
 ROWS_SECONDS = 1.0
 POLL_SECONDS = 0.25
+TELEMETRY_SECONDS = 1.0
 
 
 def _watch() -> BaseScreen:
@@ -68,7 +71,7 @@ def _gpu() -> BaseScreen:
 class LmApp(App[None]):
     """`lm tui`."""
 
-    CSS_PATH = "lm.tcss"
+    CSS_PATH = Path(__file__).with_name("lm.tcss")
     TITLE = "lm"
     ENABLE_COMMAND_PALETTE = True
     # Screens are imported when they are first opened: the first paint needs only one of them.
@@ -81,7 +84,9 @@ class LmApp(App[None]):
         self.rows: list[RunRow] = []
         self.watcher = Watcher(root)
         self.requests = Requests()
+        self.machine: Snapshot | None = None
         self._wake = threading.Event()
+        self._closing_down = threading.Event()
         self.selected: str | None = run or self.settings.run or None
         if run:
             self.settings.mode = "watch"
@@ -97,8 +102,11 @@ class LmApp(App[None]):
         self.set_class(ascii_only(), "-ascii")
         self.switch_mode(self.settings.mode if self.settings.mode in MODES else "watch")
         self.watch_runs()
+        self.call_after_refresh(self.watch_machine)
+        self.set_interval(10.0, self.show_status)
 
     def on_unmount(self) -> None:
+        self._closing_down.set()
         self._wake.set()
         self.settings.run = self.selected or ""
         self.settings.save()
@@ -161,8 +169,18 @@ class LmApp(App[None]):
 
     # What workers say, passed to the open screen.
 
+    def show_status(self) -> None:
+        """The right end of the top line: runs, how many train, the machine, the time of day."""
+        training = sum(row.state in ("running", "paused") for row in self.rows)
+        parts = [f"{len(self.rows)} run{'s' if len(self.rows) != 1 else ''}", *([f"{training} training"] if training else [])]
+        parts += [self.machine.headline] if self.machine and self.machine.headline else []
+        text = (" | " if ascii_only() else " · ").join([*parts, time.strftime("%H:%M")])
+        for screen in self._open_screens():
+            screen.query_one(Header).show_status(text)
+
     def on_runs_changed(self, message: RunsChanged) -> None:
         self.rows = message.rows
+        self.show_status()
         for screen in self._open_screens():
             screen.refresh_rows(message.rows)
 
@@ -176,6 +194,8 @@ class LmApp(App[None]):
         self._pass_on(message)
 
     def on_telemetry_changed(self, message: TelemetryChanged) -> None:
+        self.machine = message.snapshot
+        self.show_status()
         self._pass_on(message)
 
     def on_run_notice(self, message: RunNotice) -> None:
@@ -225,6 +245,19 @@ class LmApp(App[None]):
                 self._wake.wait(ROWS_SECONDS)
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
+
+    @work(thread=True, exclusive=True, group="telemetry", exit_on_error=False)
+    def watch_machine(self) -> None:
+        """Read the cards and the processor until the app ends: each second while the GPU screen is open, else more rarely."""
+        from tui.telemetry import read
+
+        worker = get_current_worker()
+        while not worker.is_cancelled:
+            pids = {row.name: row.pid for row in self.rows if row.pid is not None and row.state in ACTIVE}
+            self.post_message(TelemetryChanged(read(time.time(), pids)))
+            for _ in range(1 if self.settings.mode == "gpu" else 5):
+                if self._closing_down.wait(TELEMETRY_SECONDS) or self.settings.mode == "gpu":
+                    break
 
     def _report(self, update: Update) -> None:
         if update.rows is not None:

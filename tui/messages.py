@@ -5,11 +5,12 @@ Workers never touch widgets. A worker posts one of these to the app; the app pas
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from tui.telemetry import Snapshot
     from tui.watcher import RunRow
 
 
@@ -51,17 +52,9 @@ class RequestsChanged(Message):
 class TelemetryChanged(Message):
     """A new reading of the cards and the processor."""
 
-    def __init__(self, snapshot: Any) -> None:
+    def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self.snapshot = snapshot
-
-
-class RunHighlighted(Message):
-    """The cursor of the list stands on another run."""
-
-    def __init__(self, name: str | None) -> None:
-        super().__init__()
-        self.name = name
 
 
 class CursorMoved(Message):

@@ -43,6 +43,7 @@ class RunRow:
     val_perplexity: float | None = None
     modified: float = 0.0
     mark: str = ""
+    pid: int | None = None
     summary: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -194,6 +195,7 @@ def _make_row(run: Run, mark: str) -> RunRow:
         # Deleted in this moment, or not readable: the list goes on, the next look decides.
         return RunRow(run.name, "created", "", mark=mark)
     layers = summary.get("n_layer")
+    pid = (run.glance().start or {}).get("pid")
     architecture = str(summary.get("architecture") or "")
     return RunRow(
         name=run.name,
@@ -206,5 +208,6 @@ def _make_row(run: Run, mark: str) -> RunRow:
         val_perplexity=summary.get("val_perplexity"),
         modified=float(summary.get("when") or 0.0),
         mark=mark,
+        pid=pid if isinstance(pid, int) else None,
         summary=summary,
     )
