@@ -86,9 +86,8 @@ def setting_differences(configs: dict[str, dict[str, Any]]) -> dict[str, dict[st
 
 def _row(run: Run, history: History) -> dict[str, Any]:
     row = run.summary()
-    val = [event for event in history.eval if event.get("split") == "val" and event.get("loss") is not None]
-    test = [event for event in history.eval if event.get("split") == "test"]
-    for split, event in (("val", min(val, key=lambda event: event["loss"], default=None)), ("test", test[-1] if test else None)):
+    tests = [event for event in history.eval if event.get("split") == "test"]
+    for split, event in (("val", history.best()), ("test", tests[-1] if tests else None)):
         for measure in ("word_perplexity", "bits_per_byte"):
             row[f"{split}_{measure}"] = (event or {}).get(measure)
     return row
@@ -106,7 +105,7 @@ def _ranking_column(rows: list[dict[str, Any]], level: str) -> str | None:
 
 
 def _curves(history: History) -> dict[str, dict[str, list[float | None]]]:
-    events = {"train": history.train, "val": [event for event in history.eval if event.get("split") == "val"]}
+    events = {"train": history.train, "val": history.evaluations("val")}
     curves = {split: {field: [event.get(field) for event in events[split]] for field in fields} for split, fields in CURVE_FIELDS.items()}
     curves["train"]["perplexity"] = [perplexity(first_known(event.get("epoch_loss"), event.get("loss"))) for event in events["train"]]
     return curves

@@ -67,7 +67,7 @@ class Sign:
 
 def curves_of(history: History) -> Curves:
     """The curves of a run: its train events and its evaluations of the val split."""
-    val = [event for event in history.eval if event.get("split") == "val"]
+    val = history.evaluations("val")
     return Curves(
         train_steps=[event["step"] for event in history.train],
         train_losses=[event.get("loss") for event in history.train],

@@ -88,6 +88,21 @@ class History:
                 self._rewind(event.get("resumed_from"))
             self._lists[kind].append(event)
 
+    def evaluations(self, split: str) -> list[Event]:
+        """Evaluations of a split as a curve: by step, one a step.
+
+        After the last step the best checkpoint may be scored once more, on all tokens, which is a figure of its own and no point of the curve.
+        """
+        curve: list[Event] = []
+        for event in self.eval:
+            if event.get("split") == split and (not curve or event.get("step", 0) > curve[-1].get("step", 0)):
+                curve.append(event)
+        return curve
+
+    def best(self) -> Event | None:
+        """The val evaluation that was marked best last: that of the best checkpoint, on all tokens if it was scored so."""
+        return next((event for event in reversed(self.eval) if event.get("split") == "val" and event.get("best") is True), None)
+
     def columns(self, kind: str, fields: Iterable[str]) -> dict[str, np.ndarray]:
         """Fields of all events of a kind (`train`, `eval`, ...) as float64 arrays [N]; what is missing or null is NaN."""
         import numpy as np

@@ -79,6 +79,17 @@ def test_events_come_one_by_one_as_from_the_file(tmp_path: Path) -> None:
     assert history.heartbeat == events[-1]
 
 
+def test_the_final_scoring_of_the_best_checkpoint_is_no_point_of_the_curve() -> None:
+    val = [(1, 3.0, True), (2, 2.0, True), (3, 2.5, False), (2, 2.1, True)]
+    history = History([event("eval", split="val", step=step, loss=loss, best=best) for step, loss, best in val])
+    assert [item["loss"] for item in history.evaluations("val")] == [3.0, 2.0, 2.5]
+    best = history.best()
+    assert best is not None
+    assert best["loss"] == 2.1
+    assert history.evaluations("test") == []
+    assert History().best() is None
+
+
 def test_columns_have_nan_where_there_is_no_number() -> None:
     history = History([event("train", step=1, loss=2.0), event("train", step=2, loss=None), event("train", step=3)])
     columns = history.columns("train", ["step", "loss"])
