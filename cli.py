@@ -141,7 +141,7 @@ def generate(
         "stop": stop or None,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    writing.write(sys.stdin.read() if prompt == "-" else prompt, run, checkpoint, given, num_samples, device or "auto", raw=raw, as_json=json)
+    writing.write(prompt, run, checkpoint, given, num_samples, device or "auto", raw=raw, as_json=json)
 
 
 @app.command(name="eval")

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from cli_parts.console import YELLOW, note, note_data, put_json
+from cli_parts.console import note, note_data, put_json
 from cli_parts.names import corpus_setting
 from cli_parts.progress import Progress
 from cli_parts.tables import put_facts
@@ -26,36 +26,19 @@ if TYPE_CHECKING:
     from lmcore.data import Data
     from lmcore.runs import Run
 
-# What a continued run may change: where it ends, where it computes, and what it tells. The rest made it the run that it is.
-CHANGEABLE = (
-    "training.max_steps",
-    "training.max_minutes",
-    "training.epochs",
-    "training.patience",
-    "training.device",
-    "training.threads",
-    "training.log_every",
-    "training.eval_every",
-    "training.checkpoint_every",
-    "training.keep_checkpoints",
-)
 HOUSE = Path(__file__).resolve().parent.parent
 
 
 def start_run(preset: str, corpus: str | None, name: str | None, assignments: list[str], chosen: dict[str, Any], *, as_json: bool) -> int:
     """Train a new run; returns the exit code."""
     from lmcore.data import load_data
-    from lmcore.presets import advice
     from lmcore.runs import create_run, next_name
 
     config, stem = assemble(preset, corpus, assignments, chosen)
     run_name = name or next_name(stem)
     refuse_taken(run_name)
-    for advised in advice(config):
-        note(f"{advised.level}: {advised.message}", YELLOW)
     data = load_data(config, report=note_data)
     run = create_run(run_name, config, who_made_it(stem, config, data))
-    del data
     try:
         return _train(run, config, resume=False, as_json=as_json)
     finally:
@@ -64,7 +47,6 @@ def start_run(preset: str, corpus: str | None, name: str | None, assignments: li
 
 def continue_run(name: str, refused: dict[str, str | None], assignments: list[str], chosen: dict[str, Any], *, as_json: bool) -> int:
     """Train a run on from its last checkpoint; returns the exit code."""
-    from lmcore.data import load_data
     from lmcore.runs import find_run
 
     for option, value in refused.items():
@@ -75,14 +57,10 @@ def continue_run(name: str, refused: dict[str, str | None], assignments: list[st
         raise UsageError(
             f"The run '{run.name}' is still training.", f"Follow it with `lm watch {run.name}`, or stop it with `lm control {run.name} stop`."
         )
-    if not run.checkpoints():
-        raise UsageError(f"The run '{run.name}' has no checkpoint to go on from.", f"Remove it with `lm runs rm {run.name}` and train anew.")
     settings: dict[str, Any] = {**parse_assignments(assignments), **chosen}
     config = run.config().with_settings(settings)
-    for setting in settings:
-        if setting not in CHANGEABLE:
-            raise UsageError(f"{setting} cannot change in a run that goes on.", f"These can: {', '.join(CHANGEABLE)}. Else start a new run.")
-    load_data(config, report=note_data)
+    if settings:
+        keep_settings(run, config)
     return _train(run, config, resume=True, as_json=as_json)
 
 
@@ -97,6 +75,20 @@ def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: di
     if "data.corpus" in settings:
         settings["data.corpus"] = corpus_setting(settings["data.corpus"])
     return start.config.with_settings(settings), start.name
+
+
+def keep_settings(run: Run, config: Config) -> None:
+    """Make `config` the run's own, so that it also goes on with it the next time.
+
+    Raises:
+        UsageError: a setting changes that makes the run what it is.
+    """
+    from lmcore.training.state import check_unchanged
+
+    check_unchanged(run.config(), config)
+    new = run.path / ".config.toml.new"
+    new.write_text(config.to_toml(), encoding="utf-8")
+    new.replace(run.path / "config.toml")
 
 
 def who_made_it(preset: str, config: Config, data: Data) -> dict[str, Any]:
@@ -138,31 +130,26 @@ def discard_untrained(run: Run) -> None:
 
 def _train(run: Run, config: Config, *, resume: bool, as_json: bool) -> int:
     progress = Progress(config.training.max_minutes)
+    note(f"{'continuing' if resume else 'training'} {run.name} in {harmless(str(run.path), keep_newlines=False)}")
     with _sigterm_unwinds():
-        note("loading PyTorch ...")
         from lmcore.training import train
 
         try:
             summary = train(config, run, resume=resume, report=progress.report)
         finally:
             progress.clear()
-    finish = run.glance().finish or {}
+    why, interrupted_by = summary.pop("why"), summary.pop("signal")
     if as_json:
         put_json(summary)
     else:
         put_facts(_readable(summary))
-    if finish.get("why") == "interrupted":
-        note(f"Saved at step {finish.get('step') or 0:,}. Continue with `lm train --resume {run.name}`.")
-    elif finish.get("message"):
-        note(harmless(str(finish["message"]), keep_newlines=False))
-    return exit_code(finish)
-
-
-def exit_code(finish: dict[str, Any]) -> int:
-    """0 done, 1 failed, 130 or 143 interrupted after saving."""
-    if finish.get("why") == "interrupted":
-        return 128 + int(finish.get("signal") or signal.SIGINT)
-    return 1 if finish.get("why") in ("diverged", "error") else 0
+    finish = run.glance().finish or {}
+    note(harmless(str(finish.get("message") or ""), keep_newlines=False))
+    if why in ("interrupted", "stopped"):
+        note(f"Continue with `lm train --resume {run.name}`.")
+    if interrupted_by is not None:
+        return 128 + int(interrupted_by)
+    return 1 if why == "diverged" else 0
 
 
 def _readable(summary: dict[str, Any]) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def write(prompt: str, name: str | None, which: str, options: dict[str, Any], num_samples: int, device: str, *, raw: bool, as_json: bool) -> None:
-    """Continue `prompt` with a run's checkpoint and print the texts."""
+    """Continue `prompt` (`-`: stdin) with a run's checkpoint and print the texts."""
     if raw and sys.stdout.isatty():
         raise UsageError(
             "--raw is for pipes and files: on a terminal, control characters could do harm.", "Leave it out, or send the output elsewhere."
@@ -27,10 +27,12 @@ def write(prompt: str, name: str | None, which: str, options: dict[str, Any], nu
     merge_options({}, options)
     Config().with_settings({"training.device": device})
     run, folder = find_checkpoint(name, which)
+    prompt = read_prompt(prompt)
 
     from lmcore.generation import load_writer
+    from lmcore.training.device import pick_device
 
-    writer = load_writer(folder, device)
+    writer = load_writer(folder, str(pick_device(device)))
     settings = merge_options(writer.defaults.model_dump(mode="json"), options)
     if name is None and run is not None:
         note(f"writing with {run.name}, step {writer.step or 0:,}", DIM)
@@ -40,6 +42,21 @@ def write(prompt: str, name: str | None, which: str, options: dict[str, Any], nu
         _put_json(writer, prompt, settings, num_samples, run.name if run else str(folder))
     else:
         _stream(writer, prompt, settings, num_samples, raw=raw)
+
+
+def read_prompt(prompt: str) -> str:
+    """The prompt itself, or with `-` what stdin holds, without its last line break.
+
+    Raises:
+        UsageError: it is not UTF-8.
+    """
+    try:
+        if prompt == "-":
+            return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
+        prompt.encode("utf-8")
+    except UnicodeError:
+        raise UsageError("The prompt is not UTF-8 text.", "Convert it, for example with `iconv -t utf-8`.") from None
+    return prompt
 
 
 def merge_options(defaults: dict[str, Any], options: dict[str, Any]) -> GenerationConfig:
