@@ -8,7 +8,7 @@ from pathlib import Path
 
 def run_app(run: str | None = None, root: Path | None = None) -> int:
     """Open the screen, on `run` if it is given; returns the exit code (2 outside a terminal)."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))):
         print("lm tui needs a terminal; `lm watch RUN` prints the same facts as plain text.", file=sys.stderr)
         return 2
     from tui.app import LmApp

@@ -19,7 +19,7 @@ from textual.worker import get_current_worker
 from lmcore.errors import LmError
 from tui.actions import MODES, actions_for
 from tui.messages import CurvesChanged, RequestsChanged, RunNotice, RunsChanged, TelemetryChanged
-from tui.requests import Requests
+from tui.requests import DONE, Requests
 from tui.screens.base import BaseScreen
 from tui.settings import checked_keys, load_settings, state_dir
 from tui.theme import DARK, LIGHT, ascii_only
@@ -186,7 +186,8 @@ class LmApp(App[None]):
 
     def on_curves_changed(self, message: CurvesChanged) -> None:
         for answer in self.requests.answered({name: data.control for name, data in list(self.data.items())}):
-            self.notify(answer.text, title=answer.run, severity="warning" if answer.state == "refused" else "information")
+            if answer.state in DONE:
+                self.notify(answer.text, title=answer.run, severity="warning" if answer.state == "refused" else "information")
             self.post_message(RequestsChanged(answer.run))
         self._pass_on(message)
 
@@ -275,7 +276,6 @@ class LmApp(App[None]):
             self.notify("There is no run to ask.", severity="warning")
             return
         self.requests.add(name, what, self.watcher.run(name).request(what))
-        self.notify(f"{what}: requested", title=name)
         self.post_message(RequestsChanged(name))
 
     def rename_run(self, name: str | None) -> None:

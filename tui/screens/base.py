@@ -11,10 +11,11 @@ from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
+from textual.worker import Worker, WorkerState
 
 from tui.actions import bindings_for
 from tui.panel import Panel
+from tui.widgets.action_bar import ActionBar
 from tui.widgets.fold_bar import FoldBar
 from tui.widgets.header import Header
 
@@ -46,7 +47,7 @@ class BaseScreen(Screen[None]):
         yield FoldBar()
         with Container(id="body", classes=f"{self.MODE}-body"):
             yield from self.compose_panels()
-        yield Footer(compact=True, show_command_palette=False)
+        yield ActionBar(self.MODE, self.lm.settings.keys)
 
     def compose_panels(self) -> ComposeResult:
         """The panels of this screen, in the order of their tabs."""
@@ -110,6 +111,11 @@ class BaseScreen(Screen[None]):
 
     def on_fold_bar_chosen(self, message: FoldBar.Chosen) -> None:
         self.show_panel(message.index)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            log.error("%s failed", event.worker.name, exc_info=event.worker.error)
+            self.notify(f"That failed: {event.worker.error}", severity="error")
 
     # What the app passes on. Screens override what concerns them.
 

@@ -134,11 +134,12 @@ class ChartPanel(Panel):
         return legend
 
     def _reading(self, shown: Mapping[str, RunData]) -> str:
-        """What the curves are worth at the cursor."""
-        if self._plot.cursor is None:
+        """What the curves are worth at the cursor, else at their end."""
+        reach = x_reach(self._plot.series)
+        if reach is None:
             return ""
-        x = self._plot.cursor
-        parts = [f"{self.x_kind} {x_formatter(self.x_kind)(x)}"]
+        x = reach[1] if self._plot.cursor is None else self._plot.cursor
+        parts = [f"{self.x_kind} {f'{x:,.0f}' if self.x_kind == 'step' else x_formatter(self.x_kind)(x)}"]
         markers = MARKERS_ASCII if ascii_only() else MARKERS
         for name, data in shown.items():
             with data.lock:

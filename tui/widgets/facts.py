@@ -146,7 +146,7 @@ def progress_bar(row: RunRow, data: RunData, width: int) -> Text:
 
 def _table(facts: list[tuple[str, str]], width: int) -> Text:
     """Names and right-aligned values, in two pairs of columns where the width allows it."""
-    pairs = 2 if width >= 50 else 1
+    pairs = 2 if width >= 44 else 1
     room = (width - 4 * (pairs - 1)) // pairs
     rows = -(-len(facts) // pairs)
     text = Text(no_wrap=True, overflow="ellipsis")
