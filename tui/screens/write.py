@@ -53,9 +53,12 @@ class WriteScreen(BaseScreen):
 
     MODE = "write"
     AUTO_FOCUS = "PromptPanel Input"
-    DEFAULT_CSS = """
+    CSS = """
     WriteScreen #body { layout: vertical; }
+    WriteScreen #prompt { display: block; height: 3; }
+    WriteScreen #sliders { height: 4; }
     WriteScreen #texts { height: 1fr; }
+    WriteScreen.-fold #sliders.-front { height: 1fr; }
     WriteScreen.-fold.-sliders #texts { display: none; }
     """
 
@@ -121,7 +124,7 @@ class WriteScreen(BaseScreen):
     @work(thread=True, exclusive=True, group="choices", exit_on_error=False)
     def find_choices(self, ask: bool) -> None:
         """Look for checkpoints off the UI thread."""
-        self.post_message(ChoicesFound(checkpoint_choices(self.lm.root), default_source(self.lm.root, self.lm.selected), ask))
+        self.post_message(ChoicesFound(checkpoint_choices(self.lm.watcher.root), default_source(self.lm.watcher.root, self.lm.selected), ask))
 
     async def on_choices_found(self, message: ChoicesFound) -> None:
         if not message.ask:
@@ -159,7 +162,7 @@ class WriteScreen(BaseScreen):
     def prepare(self, prompt: str, sources: list[Source]) -> None:
         """Find the checkpoints as they are now: a training may have saved better ones since."""
         try:
-            self.post_message(Prepared(prompt, folders(sources, self.lm.root)))
+            self.post_message(Prepared(prompt, folders(sources, self.lm.watcher.root)))
         except LmError as error:
             self.post_message(Prepared(prompt, [], str(error)))
 
@@ -335,7 +338,7 @@ class WriteScreen(BaseScreen):
         settings = self.query_one(SlidersPanel).values()
         path = keep_sample(
             panel.source.run,
-            self.lm.root,
+            self.lm.watcher.root,
             state_dir(),
             step=panel.column.step,
             prompt=panel.view.prompt,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.content import Content
 from textual.containers import Container
+from textual.content import Content
 from textual.widgets import Input, Static
 
 from lmcore.config import setting_help
@@ -34,7 +34,6 @@ class PromptPanel(Panel):
 
     TITLE = "Prompt"
     DEFAULT_CSS = """
-    PromptPanel, .-fold PromptPanel { display: block; height: 3; }
     PromptPanel Input { background: $background; }
     """
 
@@ -50,7 +49,6 @@ class SlidersPanel(Panel):
 
     TITLE = "Settings"
     DEFAULT_CSS = """
-    SlidersPanel { height: 4; }
     SlidersPanel > Container { layout: grid; grid-size: 4; height: auto; }
     .-fold SlidersPanel > Container { grid-size: 1; }
     """

@@ -177,10 +177,10 @@ class TokenView(Guarded, ScrollView, can_focus=True):
         self.cursor = number
         self.refresh()
         if number is not None:
-            self._scroll_to(number)
+            self._show_line_of(number)
         self.post_message(self.Picked(self, self.token))
 
-    def _scroll_to(self, number: int) -> None:
+    def _show_line_of(self, number: int) -> None:
         top = 0
         for wrapped in self._wrapped:
             line = wrapped.line_of(number)
