@@ -29,7 +29,7 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, x: Tensor, rotary: RotaryPositions | None, cache: KVCache | None) -> Tensor:
         batch, time, width = x.shape
-        q, k, v = self.qkv(x).view(batch, time, 3, self.n_head, -1).permute(2, 0, 3, 1, 4).unbind()  # 3 x [B, H, T, D]
+        q, k, v = (part.view(batch, time, self.n_head, -1).transpose(1, 2) for part in self.qkv(x).split(width, dim=-1))  # [B, H, T, D]
         if rotary is not None:
             start = 0 if cache is None else cache.length
             q, k = rotary(q, start), rotary(k, start)
