@@ -109,7 +109,7 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 def set_random_state(states: dict[str, Tensor], device: torch.device) -> None:
     """Go on from `random_state`; a device that the state was not taken on keeps its own stream."""
     torch.set_rng_state(states["cpu"])
-    if device.type in states:
+    if device.type != "cpu" and device.type in states:
         torch.get_device_module(device).set_rng_state(states[device.type], *_rng_devices(device))
 
 

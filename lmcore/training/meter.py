@@ -71,6 +71,8 @@ class Stopwatch:
     def leave_out(self, seconds: float) -> None:
         """Do not count `seconds` that were spent paused."""
         self._seconds -= seconds
+        if self._steps_since is not None:
+            self._steps_since += seconds
 
     @property
     def seconds(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ def save_state(trainer: Trainer, raw: dict[str, Tensor], folder: Path) -> None:
         "evaluated_step": trainer.evaluated_step,
         "skipped_at_warning": trainer.skipped_at_warning,
         "warned": sorted(trainer.warned),
+        "epoch_loss": trainer.epoch_loss if math.isfinite(trainer.epoch_loss) else None,
         "meter": trainer.meter.state(),
         "validation": trainer.validation.state(),
         "bad_steps": trainer.bad_steps.state(),
@@ -76,6 +78,7 @@ def load_state(trainer: Trainer, folder: Path) -> None:
     trainer.speed_since = (trainer.tokens, values["stepping_seconds"])
     trainer.logged_step, trainer.evaluated_step = values["logged_step"], values["evaluated_step"]
     trainer.skipped_at_warning, trainer.warned = values["skipped_at_warning"], set(values["warned"])
+    trainer.epoch_loss = math.nan if values["epoch_loss"] is None else values["epoch_loss"]
     trainer.meter.load_state(values["meter"])
     trainer.validation.load_state(values["validation"])
     trainer.bad_steps.load_state(values["bad_steps"])
