@@ -146,6 +146,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("write.copy", "c", "copy", "copy", "Copy the text at the cursor, or the first one, through the terminal.", ("write",)),
     Action("write.keep", "k", "keep", "keep", "Append the text to kept-samples.jsonl in its run's folder.", ("write",)),
     Action("write.tint", "i", "tint", "tint", "Tint tokens by their probability, or show plain text.", ("write",)),
+    # GPU.
+    Action("gpu.next_run", "n", "next_run", "next run", "Show the memory of the next run that is training.", ("gpu",)),
+    Action("gpu.restart", "r", "restart_record", "restart", "Begin histories and averages anew.", ("gpu",)),
     # Everywhere.
     Action("app.watch", "1", "app.open('watch')", "Watch", "Open Watch: runs, curves, samples.", footer=False),
     Action("app.presets", "2", "app.open('presets')", "Presets", "Open Presets: choose, change and start.", footer=False),

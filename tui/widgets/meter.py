@@ -28,7 +28,7 @@ def meter(share: float | None, width: int, style: str = "$accent") -> Content:
 class Trace(Widget):
     """Shares from 0 to 1 as columns, the newest at the right; None leaves a gap. As many rows as it is given."""
 
-    DEFAULT_CSS = "Trace { height: 1; width: 1fr; color: $accent; }"
+    DEFAULT_CSS = "Trace { height: 1; width: 1fr; color: $accent 60%; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (Textual's own name)
         super().__init__(id=id, classes=classes)
