@@ -157,9 +157,8 @@ class _Thinned:
         return [*self._kept, self.newest] if self.newest is not None else self._kept
 
     def keep_until(self, step: int) -> None:
-        kept = [event for event in self.items() if event.get("step", 0) <= step]
-        self._kept, self.newest = kept, None
-        self._seen = len(kept) * self._stride
+        self._kept = [event for event in self.items() if event.get("step", 0) <= step]
+        self.newest = None
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -110,6 +110,7 @@ def test_best_and_last_point_to_checkpoints_and_last_falls_back(run: Run) -> Non
 
 @pytest.mark.parametrize("content", ["", "../other/step-00000001", "/etc", "step-00000009", "step-1", "\x00"])
 def test_a_pointer_that_names_no_checkpoint_of_the_run_is_not_followed(run: Run, content: str) -> None:
+    publish(create_run("other", Config(), {}), 1)
     folder = publish(run, 1)
     (run.path / "last").write_text(content)
     (run.path / "best").write_text(content)

@@ -18,6 +18,7 @@ import pytest
 from lmcore.config import Config
 from lmcore.errors import UsageError
 from lmcore.runs import Run, create_run, identity
+from lmcore.runs import glance as glance_module
 from lmcore.runs.process import is_alive, started
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,10 +145,16 @@ def test_requests_only_reach_a_training(run: Run, training: subprocess.Popen[str
         run.request("explode")
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("known_start", [True, False], ids=["start_at", "foreign"])
-def test_a_glance_at_a_long_file_sees_what_reading_all_of_it_sees(run: Run, seed: int, known_start: bool) -> None:
-    """Events of two or three sessions, so long that the deciding ones lie anywhere before the tail."""
+@pytest.mark.parametrize("bites", [None, (500, 1000)], ids=["as it is", "small bites"])
+def test_a_glance_at_a_long_file_sees_what_reading_all_of_it_sees(
+    run: Run, seed: int, known_start: bool, bites: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events of up to three sessions, so long that the deciding ones lie anywhere before the tail, also across the edges of bites."""
+    if bites is not None:
+        monkeypatch.setattr(glance_module, "TAIL_BYTES", bites[0])
+        monkeypatch.setattr(glance_module, "SEARCH_BYTES", bites[1])
     rng = random.Random(seed)
     step, clock, at = 0, time.time() - 5000, 0
     with run.events_path.open("w") as file:
