@@ -14,7 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from cli_parts.console import note, note_data, put_json
+from cli_parts.console import note, note_data, put, put_json
+from cli_parts.curves import Curve, put_figure
 from cli_parts.names import corpus_setting
 from cli_parts.progress import Progress
 from cli_parts.tables import put_facts
@@ -62,6 +63,24 @@ def continue_run(name: str, refused: dict[str, str | None], assignments: list[st
     if settings:
         keep_settings(run, config)
     return _train(run, config, resume=True, as_json=as_json)
+
+
+def find_lr(preset: str, corpus: str | None, assignments: list[str], steps: int, device: str | None, *, as_json: bool) -> None:
+    """Print where the loss falls fastest while the learning rate rises; no run is made."""
+    config, _ = assemble(preset, corpus, assignments, {} if device is None else {"training.device": device})
+    from lmcore.training import find_learning_rate
+
+    found = find_learning_rate(config, steps=steps)
+    if as_json:
+        put_json({"suggestion": found.suggestion, "rates": found.rates, "losses": found.losses})
+        return
+    curve = Curve("smoothed training loss", found.rates, found.losses, validation=False, group=0)
+    put_figure([curve], title="Loss while the learning rate rises", x_label="learning rate", y_label="nats per token", log_x=True)
+    if found.suggestion is None:
+        put("The loss fell nowhere: look at the data and the model first.")
+    else:
+        again = f"lm train --preset {preset} --set optimizer.lr={found.suggestion:.1e}"
+        put(f"The loss falls fastest at {found.suggestion:.2e}: try `{again}`, or a little less.")
 
 
 def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: dict[str, Any]) -> tuple[Config, str]:

@@ -17,9 +17,21 @@ from cli_parts.errors import run_safely
 
 HOUSE = Path(__file__).resolve().parents[2]
 TINY = [
-    *("--set", "tokenizer.kind=char", "--set", "model.n_layer=1", "--set", "model.n_embd=16", "--set", "model.n_head=2", "--set", "model.block_size=16"),
-    *("--set", "training.batch_size=4", "--set", "training.eval_every=20", "--set", "training.log_every=5", "--set", "training.threads=1"),
-    *("--set", "generation.max_new_tokens=12", "--set", "optimizer.name=adamw", "--set", "optimizer.lr=0.01"),
+    f"--set={setting}"
+    for setting in (
+        "tokenizer.kind=char",
+        "model.n_layer=1",
+        "model.n_embd=16",
+        "model.n_head=2",
+        "model.block_size=16",
+        "optimizer.name=adamw",
+        "optimizer.lr=0.01",
+        "training.batch_size=4",
+        "training.eval_every=20",
+        "training.log_every=5",
+        "training.threads=1",
+        "generation.max_new_tokens=12",
+    )
 ]
 
 
@@ -31,10 +43,10 @@ class Answer(NamedTuple):
     err: str
 
 
-def start_lm(*arguments: str, env: dict[str, str] | None = None, **options: object) -> subprocess.Popen[str]:
+def start_lm(*arguments: str, env: dict[str, str] | None = None, code: str = "import cli; cli.main()", **options: object) -> subprocess.Popen[str]:
     """A real `lm` process."""
     return subprocess.Popen(
-        [sys.executable, "-c", "import cli; cli.main()", *arguments],
+        [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -43,9 +55,9 @@ def start_lm(*arguments: str, env: dict[str, str] | None = None, **options: obje
     )
 
 
-def run_lm(*arguments: str, env: dict[str, str] | None = None, **options: object) -> Answer:
+def run_lm(*arguments: str, **options: object) -> Answer:
     """A real `lm` process, to its end."""
-    process = start_lm(*arguments, env=env, **options)
+    process = start_lm(*arguments, **options)  # type: ignore[arg-type]
     out, err = process.communicate(timeout=120)
     return Answer(process.returncode, out, err)
 

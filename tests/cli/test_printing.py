@@ -1,0 +1,148 @@
+"""What is printed with: colour where it is wanted, widths in columns, finite points, names and completion."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli_parts import tables
+from cli_parts.console import cell_width, is_colourful, pad, put_json, wrap
+from cli_parts.curves import Curve, finite_points, put_figure
+from cli_parts.names import expand_ranges
+from cli_parts.progress import Progress
+from cli_parts.tables import Cell, Column, put_table
+from lmcore.errors import UsageError
+from tests.cli.conftest import Answer, run_lm
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variables", "terminal", "pipe"),
+    [
+        ({}, True, False),
+        ({"NO_COLOR": "1"}, False, False),
+        ({"NO_COLOR": ""}, True, False),
+        ({"FORCE_COLOR": "1"}, True, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False, False),
+        ({"TERM": "dumb"}, False, False),
+    ],
+)
+def test_colour_is_for_those_who_want_and_see_it(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], terminal: bool, pipe: bool) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert is_colourful(Terminal()) is terminal
+    assert is_colourful(io.StringIO()) is pipe
+
+
+@given(st.text(alphabet="ab 字\u0301é", max_size=60), st.integers(2, 20))
+def test_wrapped_lines_fit_and_lose_no_letter(text: str, width: int) -> None:
+    lines = wrap(text, width)
+    assert all(cell_width(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert cell_width("字a") == 3
+    assert pad("字", 4) == "字  "
+    assert pad("字", 4, right=True) == "  字"
+
+
+def test_the_best_is_marked_without_colour_and_bold_with_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [["a", Cell("10.00")], ["b", Cell("9.00", best=True)]]
+    put_table([Column("run"), Column("ppl", number=True)], rows)
+    assert capsys.readouterr().out.splitlines() == ["run    ppl", "a    10.00", "b    9.00*"]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    put_table([Column("run"), Column("ppl", number=True)], rows)
+    assert "\x1b[1m 9.00\x1b[0m" in capsys.readouterr().out
+
+
+def test_a_table_too_wide_for_the_terminal_becomes_records(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    monkeypatch.setattr(tables, "is_terminal", lambda stream: True)
+    put_table([Column("run"), Column("summary")], [["a", "x" * 30], ["b", "y" * 30]])
+    assert capsys.readouterr().out.splitlines() == ["run      a", f"summary  {'x' * 30}", "", "run      b", f"summary  {'y' * 30}"]
+
+
+def test_json_has_null_for_what_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
+    put_json({"a": math.nan, "b": [math.inf, 1.5], "c": "ü"})
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5], "c": "ü"}
+
+
+numbers = st.one_of(st.none(), st.floats())
+
+
+@given(st.lists(st.tuples(numbers, numbers), max_size=200), st.booleans(), st.booleans())
+def test_only_finite_points_are_drawn(points: list[tuple[float | None, float | None]], log_x: bool, log_y: bool) -> None:
+    curve = Curve("c", [x for x, _ in points], [y for _, y in points], validation=False, group=0)
+    kept = finite_points(curve, log_x=log_x, log_y=log_y, limit=20)
+    assert all(math.isfinite(value) for point in kept for value in point)
+    assert len(kept) <= 21
+
+
+def test_a_figure_names_its_axes_and_curves(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "90")
+    train = Curve("exp1 train", [1, 2, 3, 4], [9.0, math.nan, 7.0, None], validation=False, group=0)
+    val = Curve("exp1 val", [2, 4], [8.5, 7.5], validation=True, group=0)
+    put_figure([train, val], title="Perplexity", x_label="epoch", y_label="perplexity", log_y=True)
+    out = capsys.readouterr().out
+    for text in ("Perplexity", "epoch", "perplexity (log scale)", "exp1 train", "exp1 val", "•"):
+        assert text in out
+    assert "\x1b" not in out
+    assert max(len(line) for line in out.splitlines()) == 90
+
+
+def test_nothing_to_draw_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    put_figure([Curve("a", [], [], validation=False, group=0)], title="Loss", x_label="step", y_label="loss")
+    assert capsys.readouterr().out == "Loss: nothing to draw yet.\n"
+
+
+def test_ranges_of_runs() -> None:
+    assert expand_ranges(["exp9..exp11", "exp10", "novel"]) == ["exp9", "exp10", "exp11", "novel"]
+    assert expand_ranges(["exp2..4"]) == ["exp2", "exp3", "exp4"]
+    assert expand_ranges(["v1.2"]) == ["v1.2"]
+    with pytest.raises(UsageError):
+        expand_ranges(["exp4..exp2"])
+
+
+def test_time_left_comes_from_the_pace_and_the_limit_in_minutes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 10.0, 20.0])
+    monkeypatch.setattr("cli_parts.progress.time.monotonic", lambda: next(clock))
+    progress = Progress(max_minutes=1.0)
+    progress.report({"kind": "start", "total_steps": 100})
+    progress.report({"kind": "train", "step": 50, "loss": 1.0, "seconds": 10.0})
+    progress.report({"kind": "train", "step": 51, "loss": 1.0, "seconds": 58.0})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1].endswith("ETA 10s")
+    assert lines[2].endswith("ETA 2.0s")
+    assert "ppl 2.72" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("lm train --preset exp1", {"exp1", "exp10", "exp11", "exp12"}), ("lm eval ti", {"tiny"}), ("lm train --data python", {"python-docs"})],
+)
+def test_the_shell_completes_names(runs: Path, words: str, expected: set[str]) -> None:
+    env = {"_LM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    code = "import sys; sys.argv[0] = 'lm'; import cli; cli.main()"
+    answer = run_lm(env={**env, "LM_RUNS": os.environ["LM_RUNS"]}, code=code)
+    assert set(answer.out.split()) == expected
+
+
+def test_help_fits_a_page_and_names_every_command(lm: Callable[..., Answer]) -> None:
+    out = lm("--help").out
+    for command in ("train", "generate", "eval", "compare", "control", "watch", "tui", "lr-find", "presets", "runs", "data"):
+        assert f"\n  {command} " in out
+    assert "..." not in out.partition("Commands:")[2]
