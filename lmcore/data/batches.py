@@ -148,7 +148,8 @@ class DocumentBatches:
         self._tokens = np.asarray(split.tokens)
         starts = np.asarray(split.documents)
         ends = np.append(starts[1:], len(self._tokens))
-        lacks_eos = np.zeros(len(starts), np.int64) if eos_id is None else (self._tokens[np.maximum(ends - 1, 0)] != eos_id).astype(np.int64)
+        starts, ends = starts[starts < ends], ends[starts < ends]
+        lacks_eos = np.zeros(len(starts), np.int64) if eos_id is None else (self._tokens[ends - 1] != eos_id).astype(np.int64)
         targets = np.minimum(ends - starts + lacks_eos - 1, block_size)
         kept = targets > 0
         if not kept.any():

@@ -84,8 +84,8 @@ def open_bytes(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def cut_between_words(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    r"""The same text in pieces of about 32,000 characters that can be tokenized one by one.
+def cut_between_words(pieces: Iterator[Piece], size: int = PIECE) -> Iterator[Piece]:
+    r"""The same text in pieces of about `size` characters that can be tokenized one by one.
 
     A piece ends before a single space, or after a single newline, that stands between two characters which are not white space. Pre-tokenizers
     that split there (GPT-2's expression, BERT's, white space, characters) give the same tokens for the pieces as for the whole.
@@ -95,8 +95,8 @@ def cut_between_words(pieces: Iterator[Piece]) -> Iterator[Piece]:
     for text, ends_document in pieces:
         held += text
         start = 0
-        while len(held) - start > PIECE:
-            cut = _BETWEEN_WORDS.search(held, start + PIECE)
+        while len(held) - start > size:
+            cut = _BETWEEN_WORDS.search(held, start + size)
             if cut is None:
                 break
             end = cut.start() + (held[cut.start()] == "\n")

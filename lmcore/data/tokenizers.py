@@ -85,6 +85,9 @@ class Tokenizer:
 
     def decode(self, ids: list[int]) -> str:
         """Text of the ids, special tokens by their names."""
+        if self.kind == "file" and self._token_bytes is None:
+            text: str = self.backend.decode(ids, skip_special_tokens=False)
+            return text
         stream = self.decode_stream()
         return "".join([*(stream.push(token_id) for token_id in ids), stream.flush()])
 
@@ -96,7 +99,7 @@ class Tokenizer:
             return _PlainStream(self.token)
         if self.kind == "word":
             return WordJoiner(self.token, spaced=self._pre_tokenizer == "WhitespaceSplit")
-        return _BackendStream(self.backend)
+        return _SuffixStream(self.token) if self.kind == "gpt1" else _BackendStream(self.backend)
 
     def token(self, token_id: int) -> str:
         """The vocabulary's spelling of an id.
@@ -214,32 +217,52 @@ class _PlainStream:
         return ""
 
 
+class _SuffixStream:
+    """GPT-1's tokens: `</w>` ends a word. The space after a word comes with the next one."""
+
+    def __init__(self, token: Callable[[int], str]) -> None:
+        self._token = token
+        self._space = ""
+
+    def push(self, token_id: int) -> str:
+        token = self._token(token_id)
+        text = self._space + token.removesuffix("</w>")
+        self._space = " " if token.endswith("</w>") else ""
+        return text
+
+    def flush(self) -> str:
+        self._space = ""
+        return ""
+
+
 class _BackendStream:
-    """Any other decoder: the text of all ids so far, less what was already given."""
+    """Any other decoder: what a new id adds to the text of the few ids before it.
+
+    Ids since the text last ended between characters are decoded together with those before them, because decoders treat the first token apart.
+    """
 
     def __init__(self, backend: hf.Tokenizer) -> None:
         self._backend = backend
-        self._ids: list[int] = []
-        self._given = ""
+        self._before: list[int] = []
+        self._new: list[int] = []
 
     def push(self, token_id: int) -> str:
-        self._ids.append(int(token_id))
-        text = self._text()
-        # Half a character decodes to U+FFFD, and a decoder may still change what the last token leaves (a trailing space).
-        if text.endswith("�") or not text.startswith(self._given):
+        self._new.append(int(token_id))
+        added = self._added()
+        if not added or added.endswith("\ufffd"):
             return ""
-        new = text[len(self._given) :]
-        self._given = text
-        return new
+        self._before, self._new = self._new, []
+        return added
 
     def flush(self) -> str:
-        rest = self._text()[len(self._given) :]
-        self._ids, self._given = [], ""
+        rest = self._added() if self._new else ""
+        self._before, self._new = [], []
         return rest
 
-    def _text(self) -> str:
-        text: str = self._backend.decode(self._ids, skip_special_tokens=False)
-        return text
+    def _added(self) -> str:
+        known: str = self._backend.decode(self._before, skip_special_tokens=False)
+        text: str = self._backend.decode(self._before + self._new, skip_special_tokens=False)
+        return text[len(known) :]
 
 
 def byte_letters() -> dict[str, int]:
