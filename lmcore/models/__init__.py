@@ -3,6 +3,7 @@
 from lmcore.models.base import LanguageModel, LossOutput, Score
 from lmcore.models.cache import KVCache
 from lmcore.models.loss import IGNORED, linear_cross_entropy
+from lmcore.models.pretrained import apply_pretrained_embedding
 from lmcore.models.registry import ARCHITECTURES, build_model
 from lmcore.models.weights import load_model, save_model
 
@@ -13,6 +14,7 @@ __all__ = [
     "LanguageModel",
     "LossOutput",
     "Score",
+    "apply_pretrained_embedding",
     "build_model",
     "linear_cross_entropy",
     "load_model",

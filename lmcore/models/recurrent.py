@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -80,12 +81,13 @@ class Recurrent(LanguageModel):
         time_first = ids.t()  # [T, B]
         x = self._drop(self._embed(time_first), config.dropout_input)  # [T, B, E]
         after = []
-        for number, layer in enumerate(self.layers):
-            if number:
-                x = self._drop(x, config.dropout)
-            x, layer_state = self._step(layer, x, tuple(part[number : number + 1] for part in state))  # [T, B, H]
-            after.append(layer_state)
-        new_state = tuple(torch.cat(parts) for parts in zip(*after, strict=True))
+        with _cell_precision(x.device.type):
+            for number, layer in enumerate(self.layers):
+                if number:
+                    x = self._drop(x, config.dropout)
+                x, layer_state = self._step(layer, x, tuple(part[number : number + 1] for part in state))  # [T, B, H]
+                after.append(layer_state)
+        new_state = tuple(torch.cat(parts).to(self.embedding.weight.dtype) for parts in zip(*after, strict=True))
         return x, self._drop(x, config.dropout_output), new_state
 
     def _embed(self, ids: Tensor) -> Tensor:
@@ -130,3 +132,9 @@ class Recurrent(LanguageModel):
             x = self.projection(x)
             x = F.relu(x) if self.config.projection == "relu" else x
         return x.transpose(0, 1)
+
+
+def _cell_precision(device: str) -> AbstractContextManager[object]:
+    """The cells' share of autocast: all of it, but oneDNN has no float16 LSTM for most CPUs; there they keep the weights' own type."""
+    half_on_cpu = device == "cpu" and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.float16
+    return torch.autocast("cpu", enabled=False) if half_on_cpu else nullcontext()

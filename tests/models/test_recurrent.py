@@ -152,6 +152,20 @@ def test_score_goes_on_from_a_state() -> None:
     assert whole.nll.mean().item() == pytest.approx(model.loss(IDS, IDS).loss.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("architecture", CELLS)
+def test_half_precision_trains_and_leaves_the_state_in_the_weights_type(architecture: str, dtype: torch.dtype) -> None:
+    model = _model(architecture, weight_drop=0.2)
+    state = model.init_state(3)
+    for _ in range(2):
+        with torch.autocast("cpu", dtype=dtype):
+            output = model.loss(IDS, IDS, state)
+        output.loss.backward()
+        state = output.state
+    assert {part.dtype for part in state} == {torch.float32}
+    assert model.eval().score(IDS, IDS, state).nll.mean().item() == pytest.approx(output.loss.item(), rel=0.02)
+
+
 @pytest.mark.parametrize("init", ["gpt2", "torch"])
 def test_cells_start_as_torchs_do(init: str) -> None:
     weights = _model(init=init, n_hidden=100).state_dict()
