@@ -159,6 +159,8 @@ class _Thinned:
     def keep_until(self, step: int) -> None:
         self._kept = [event for event in self.items() if event.get("step", 0) <= step]
         self.newest = None
+        # The next one comes in, so that no gap is wider than the stride.
+        self._seen = len(self._kept) * self._stride
 
 
 def _lines(path: Path) -> Iterator[bytes]:
