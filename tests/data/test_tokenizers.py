@@ -153,7 +153,7 @@ def test_gpt1_ids_equal_transformers_and_the_recorded_streams(lm_data: Path) -> 
     assert (plain.vocab_size, shifted.vocab_size, shifted.pad_id, shifted.unk_id) == (40478, 40479, 0, 1)
     # Between two unknown words, decoding and encoding again gives the recorded ids back.
     recorded = np.load(folder / "wiki.test.npz")["tokens"]
-    known = [run[1:].tolist() for run in np.split(recorded, np.flatnonzero(recorded == 1))[:200] if len(run) > 20]
+    known = [run[1:].tolist() for run in np.split(recorded, np.flatnonzero(recorded == 1))[:60] if len(run) > 20]
     same = [shifted.encode(shifted.decode(run)) == run for run in known]
     assert sum(same) > 0.95 * len(same)
 
