@@ -53,7 +53,7 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; may be repeated.", autocompletion=complete_setting)
 ]
 Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
-Which = Annotated[str, typer.Option("--checkpoint", metavar="WHICH", help="best, last, or a step.")]
+Which = Annotated[str | None, typer.Option("--checkpoint", metavar="WHICH", help="best (the default), last, or a step.")]
 
 
 @app.callback()
@@ -63,16 +63,13 @@ def root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error; may stand anywhere.")] = False,
 ) -> None:
     """Train small and medium language models on your own text, watch them learn, compare them, and write with them."""
-    from cli_parts.console import put
+    from cli_parts.console import put, version_text
 
     if version:
-        from importlib.metadata import version as installed
-
-        put(f"lm {installed('lm-tui')}")
-    elif context.invoked_subcommand is None:
-        put(context.get_help())
-    if version:
+        put(version_text())
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        put(context.get_help())
 
 
 @app.command()
@@ -109,7 +106,7 @@ def train(
 def generate(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="How the text begins; - reads it from stdin.")],
     run: RunOption = None,
-    checkpoint: Which = "best",
+    checkpoint: Which = None,
     max_new_tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens to write.")] = None,
     temperature: Annotated[float | None, typer.Option(metavar="T", help="Below 1: safer; above 1: wilder.")] = None,
     top_k: Annotated[int | None, typer.Option(metavar="K", min=1, help="Keep the K likeliest tokens.")] = None,
@@ -149,7 +146,7 @@ def evaluate(
     run: RunName,
     data: Corpus = None,
     split: Annotated[str, typer.Option("--split", metavar="SPLIT", help="train, val or test.")] = "test",
-    checkpoint: Which = "best",
+    checkpoint: Which = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
@@ -330,6 +327,8 @@ def data_fetch(name: Annotated[str, typer.Argument(metavar="NAME", autocompletio
 
 def main() -> None:
     """The `lm` command."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # what the terminal's encoding lacks is no reason to fail
     sys.exit(run_safely(app, sys.argv[1:]))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cli_parts.console import BOLD, DIM, columns, note, pad, paint, put, put_json, wrap
 from cli_parts.curves import Curve, put_figure
 from cli_parts.describe import show_value
-from cli_parts.names import expand_ranges
+from cli_parts.names import checkpoint_of, expand_ranges
 from cli_parts.runs import model_name, number
 from cli_parts.tables import Cell, Column, put_table
 from lmcore.errors import UsageError
@@ -152,7 +152,7 @@ def _write_all(runs: list[Run], prompt: str, max_new_tokens: int, seed: int) -> 
         if not run.checkpoints():
             note(f"note: {run.name} has no checkpoint yet, so it writes nothing.")
             continue
-        writer = load_writer(run.checkpoint("best"))
+        writer = load_writer(checkpoint_of(run))
         for notice in writer.notices(prompt):
             note(f"note: {run.name}: {harmless(notice)}")
         texts[run.name] = "".join(piece.text for piece in writer.write(prompt, settings))

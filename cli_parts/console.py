@@ -50,6 +50,16 @@ def note_data(done: int, total: int, what: str) -> None:
     sys.stderr.flush()
 
 
+def version_text() -> str:
+    """The program's name and version, as it was installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"lm {version('lm-tui')}"
+    except PackageNotFoundError:
+        return "lm (run from its source, not installed)"
+
+
 def paint(text: str, code: str, stream: TextIO) -> str:
     """`text` in an ANSI style where `stream` shows one; without a code, the text itself."""
     return f"\x1b[{code}m{text}\x1b[0m" if code and is_colourful(stream) else text

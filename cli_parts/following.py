@@ -11,10 +11,11 @@ from lmcore.errors import LmError
 from lmcore.text import harmless
 
 if TYPE_CHECKING:
-    from lmcore.runs import EventTail, Run
+    from lmcore.runs import EventTail
 
 POLL_SECONDS = 0.2
-LIVE = ("running", "paused")
+# States in which more may come.
+WAITING = ("created", "running", "paused")
 
 
 def watch(name: str, *, once: bool) -> None:
@@ -23,12 +24,14 @@ def watch(name: str, *, once: bool) -> None:
 
     run = find_run(name)
     tail = EventTail(run.events_path)
-    past = _drain(tail)
-    total = _put_standing(run, past)
-    if once:
+    state = run.state()
+    put(f"{run.name} is {state}")
+    total = _put_newest(_drain(tail))
+    if once or state not in WAITING:
         return
-    looked = time.monotonic()
-    while True:
+    while state in WAITING:
+        time.sleep(POLL_SECONDS)
+        state = run.state()  # asked before reading on, so that an end which it knows of is among the events
         events = _drain(tail)
         for event in events:
             total = event.get("total_steps") or total if event.get("kind") == "start" else total
@@ -36,14 +39,7 @@ def watch(name: str, *, once: bool) -> None:
                 put(text)
         if any(event.get("kind") == "finish" for event in events):
             return
-        if not events and time.monotonic() - looked > 1.0:
-            looked = time.monotonic()
-            state = run.state()
-            if state not in (*LIVE, "created"):
-                if not _drained_finish(past):
-                    put(f"{run.name} is {state}")
-                return
-        time.sleep(POLL_SECONDS)
+    put(f"{run.name} is {state}")
 
 
 def control(name: str, action: str, timeout: float, *, as_json: bool) -> None:
@@ -84,9 +80,8 @@ def _await_answer(tail: EventTail, request: str, timeout: float) -> dict[str, An
     return None
 
 
-def _put_standing(run: Run, past: list[dict[str, Any]]) -> int:
-    """The run's state, and the newest start, report and scores; returns its total steps."""
-    put(f"{run.name} is {run.state()}")
+def _put_newest(past: list[dict[str, Any]]) -> int:
+    """The newest start, report and scores; returns the run's total steps."""
     newest: dict[tuple[Any, Any], dict[str, Any]] = {}
     for event in past:
         if event.get("kind") in ("start", "train", "eval", "finish"):
@@ -128,9 +123,3 @@ def _drain(tail: EventTail) -> list[dict[str, Any]]:
     while events := tail.poll():
         found += events
     return found
-
-
-def _drained_finish(past: list[dict[str, Any]]) -> bool:
-    """Whether the last thing said was already that the run had finished."""
-    ends = [event["kind"] for event in past if event.get("kind") in ("start", "finish")]
-    return bool(ends) and ends[-1] == "finish"

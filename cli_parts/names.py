@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmcore.errors import UsageError
+from lmcore.errors import LmError, UsageError
 
 if TYPE_CHECKING:
     from lmcore.runs import Run
@@ -75,13 +75,14 @@ def corpus_setting(name: str) -> str:
     return str(Path(name).expanduser().absolute())
 
 
-def find_checkpoint(name: str | None, which: str) -> tuple[Run | None, Path]:
+def find_checkpoint(name: str | None, which: str | None) -> tuple[Run | None, Path]:
     """The run and the checkpoint folder that `name` means: a run's name, a path to one, or a path to a checkpoint folder itself.
 
-    Without a name, the newest run that has a checkpoint. `which` is best, last or a step.
+    Without a name, the run with the newest checkpoint. `which` is as for `checkpoint_of`.
 
     Raises:
-        UsageError: there is no such run, or it has no such checkpoint.
+        UsageError: there is no such run, or it has no checkpoint.
+        LmError: it has no such checkpoint.
     """
     from lmcore.runs import find_run, list_runs
 
@@ -89,21 +90,32 @@ def find_checkpoint(name: str | None, which: str) -> tuple[Run | None, Path]:
         return None, Path(name)
     if name:
         run = find_run(name)
-        if not run.checkpoints():
-            raise UsageError(
-                f"The run '{run.name}' has no checkpoint yet.", f"Wait for its first one, or continue it with `lm train --resume {run.name}`."
-            )
-        return run, run.checkpoint(_which(which))
+        return run, checkpoint_of(run, which)
     written = [run for run in list_runs() if run.checkpoints()]
     if not written:
         raise UsageError("There is no trained run to write with.", "Train one first: `lm train --preset quick`.")
     newest = max(written, key=lambda run: max(checkpoint.path.stat().st_mtime for checkpoint in run.checkpoints()))
-    return newest, newest.checkpoint(_which(which))
+    return newest, checkpoint_of(newest, which)
 
 
-def _which(which: str) -> str | int:
+def checkpoint_of(run: Run, which: str | None = None) -> Path:
+    """The folder of a run's `best` or `last` checkpoint or that of a step; by default the best, or the last before anything was evaluated.
+
+    Raises:
+        UsageError: it has none yet, or `which` is none of these.
+        LmError: it has no such checkpoint.
+    """
+    if not run.checkpoints():
+        raise UsageError(
+            f"The run '{run.name}' has no checkpoint yet.", f"Wait for its first one, or continue it with `lm train --resume {run.name}`."
+        )
+    if which is None:
+        try:
+            return run.checkpoint("best")
+        except LmError:
+            return run.checkpoint("last")
     if which in ("best", "last"):
-        return which
+        return run.checkpoint(which)
     if which.isdigit():
-        return int(which)
+        return run.checkpoint(int(which))
     raise UsageError(f"There is no checkpoint '{which}'.", "Choose best, last, or a step such as 500.")

@@ -84,7 +84,7 @@ def describe_start(event: dict[str, Any]) -> str:
     parts = [harmless(str(event.get("architecture", "")), keep_newlines=False)]
     if parameters:
         parts.append(f"{human_count(parameters.get('total', 0))} parameters, {human_count(parameters.get('learnable', 0))} learnable")
-    parts.append(f"{event.get('device', '?')} {event.get('precision', '')}".strip())
+    parts.append(f"{event.get('device', '')} {event.get('precision', '')}".strip())
     if event.get("total_steps"):
         parts.append(f"{event['total_steps']:,} steps")
     if event.get("resumed_from") is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 
 
-def score(name: str, corpus: str | None, split: str, which: str, device: str | None, *, as_json: bool) -> None:
+def score(name: str, corpus: str | None, split: str, which: str | None, device: str | None, *, as_json: bool) -> None:
     """Print how well a run's checkpoint predicts a split of its own corpus, or of another text in the same tokens."""
     if split not in SPLITS:
         raise UsageError(f"There is no split '{split}'.", did_you_mean(split, list(SPLITS)) or f"Choose one of {', '.join(SPLITS)}.")

@@ -42,8 +42,9 @@ def start_run(preset: str, corpus: str | None, name: str | None, assignments: li
     run = create_run(run_name, config, who_made_it(stem, config, data))
     try:
         return _train(run, config, resume=False, as_json=as_json)
-    finally:
+    except BaseException:
         discard_untrained(run)
+        raise
 
 
 def continue_run(name: str, refused: dict[str, str | None], assignments: list[str], chosen: dict[str, Any], *, as_json: bool) -> int:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from lmcore.generation import Writer
 
 
-def write(prompt: str, name: str | None, which: str, options: dict[str, Any], num_samples: int, device: str, *, raw: bool, as_json: bool) -> None:
+def write(
+    prompt: str, name: str | None, which: str | None, options: dict[str, Any], num_samples: int, device: str, *, raw: bool, as_json: bool
+) -> None:
     """Continue `prompt` (`-`: stdin) with a run's checkpoint and print the texts."""
     if raw and sys.stdout.isatty():
         raise UsageError(

@@ -195,3 +195,29 @@ def test_control_of_an_ended_run(lm: Lm, runs: Path) -> None:
     answer = lm("control", "tiny", "pause")
     assert answer.code == 2
     assert "lm train --resume tiny" in answer.err
+
+
+def test_watch_of_a_training_that_died_says_so(lm: Lm, runs: Path) -> None:
+    events = runs / "tiny" / "events.jsonl"
+    lines = [line for line in events.read_text().splitlines() if '"finish"' not in line]
+    events.write_text("\n".join([*lines, '{"kind": "of the future"}', '{"kind": "tra']))
+    out = lm("watch", "tiny").out
+    assert out.startswith("tiny is crashed")
+    assert "step 60/60" in out
+
+
+def test_a_run_interrupted_before_its_first_evaluation_can_write(lm: Lm, runs: Path) -> None:
+    (runs / "tiny" / "best").unlink()
+    assert lm("generate", "9", "--run", "tiny").code == 0
+    assert lm("generate", "9", "--run", "tiny", "--checkpoint", "best").code == 1
+
+
+def test_a_run_that_has_only_begun(lm: Lm, runs: Path) -> None:
+    for path in (runs / "tiny").glob("step-*"):
+        shutil.rmtree(path)
+    (runs / "tiny" / "events.jsonl").unlink()
+    assert lm("runs").out.splitlines()[1].split()[:2] == ["tiny", "created"]
+    assert lm("runs", "show", "tiny").code == 0
+    assert lm("compare", "tiny").code == 0
+    assert "no checkpoint yet" in lm("generate", "9", "--run", "tiny").err
+    assert lm("watch", "tiny", "--once").out == "tiny is created\n"
