@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import shutil
+import tempfile
 import urllib.request
 import zipfile
 from pathlib import Path
 
 from lmcore.data.catalogue import CATALOGUE, Entry
-from lmcore.data.places import replacing
 from lmcore.data.token_files import Report, hash_file
 from lmcore.errors import LmError, UsageError
 
@@ -34,15 +33,24 @@ def fetch_files(name: str, cache: Path, report: Report | None = None) -> Path:
     target = cache / "corpora" / (entry.filename or name)
     if target.exists():
         return target
-    with replacing(cache / "corpora" / f"{name}.download") as part:
-        _download(name, entry, part, report)
-        if entry.members:
-            _unpack(part, entry, target)
-        else:
-            shutil.copyfile(part, target.with_suffix(".part"))
-            target.with_suffix(".part").replace(target)
-    (cache / "corpora" / f"{name}.download").unlink()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as work:
+            part = Path(work) / "part"
+            _download(name, entry, part, report)
+            _put_in_place(_unpack(part, entry) if entry.members else part, target)
+    except OSError as error:
+        raise LmError(f"{target} cannot be written: {error.strerror}.", "Free some space, or set LM_CACHE to another folder.") from None
     return target
+
+
+def _put_in_place(finished: Path, target: Path) -> None:
+    try:
+        finished.rename(target)
+    except OSError:
+        # Another process may have fetched the same in the meantime.
+        if not target.exists():
+            raise
 
 
 def _download(name: str, entry: Entry, path: Path, report: Report | None) -> None:
@@ -72,14 +80,11 @@ def _copy(url: str, path: Path, size: int, report: Report | None, name: str) -> 
                 report(done, size, f"downloading {name}")
 
 
-def _unpack(archive: Path, entry: Entry, target: Path) -> None:
-    work = target.with_name(f".{target.name}.{hashlib.sha256(str(archive).encode()).hexdigest()[:8]}")
-    work.mkdir()
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            for member, filename in entry.members:
-                with packed.open(member) as source, (work / filename).open("wb") as file:
-                    shutil.copyfileobj(source, file)
-        work.rename(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+def _unpack(archive: Path, entry: Entry) -> Path:
+    folder = archive.with_name("unpacked")
+    folder.mkdir()
+    with zipfile.ZipFile(archive) as packed:
+        for member, filename in entry.members:
+            with packed.open(member) as source, (folder / filename).open("wb") as file:
+                shutil.copyfileobj(source, file)
+    return folder

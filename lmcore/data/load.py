@@ -82,6 +82,8 @@ def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, ca
     if tokenizer is None:
         tokenizer, more = choose_tokenizer(config.tokenizer, texts, corpus, cache)
         warnings += more
+    if not tokenizer.cuts_exactly:
+        warnings.append("This tokenizer may give other tokens where the text is cut into pieces of 32,000 characters than for the whole text.")
     splits, more = encoded_splits(texts, tokenizer, cache, report)
     return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more))
 

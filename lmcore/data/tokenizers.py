@@ -136,8 +136,8 @@ class Tokenizer:
     @property
     def cuts_exactly(self) -> bool:
         """Whether text may be tokenized in pieces cut between words without changing an id."""
-        kinds = self.kind in ("char", "word", "gpt1", "gpt2", "bpe")
-        return kinds and not (self._spec["pre_tokenizer"] or {}).get("add_prefix_space", False)
+        known = self.kind in ("char", "word", "gpt1", "gpt2", "bpe")
+        return known and not (self._spec["pre_tokenizer"] or {}).get("add_prefix_space", False)
 
     @property
     def _pre_tokenizer(self) -> str:
