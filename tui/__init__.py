@@ -8,11 +8,16 @@ from pathlib import Path
 
 def run_app(run: str | None = None, root: Path | None = None) -> int:
     """Open the screen, on `run` if it is given; returns the exit code (2 outside a terminal)."""
-    if not (all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))):
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         print("lm tui needs a terminal; `lm watch RUN` prints the same facts as plain text.", file=sys.stderr)
         return 2
+    from lmcore.errors import LmError
     from tui.app import LmApp
 
-    app = LmApp(root=root, run=run)
+    try:
+        app = LmApp(root=root, run=run)
+    except LmError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
     app.run()
     return app.return_code or 0

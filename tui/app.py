@@ -110,6 +110,9 @@ class LmApp(App[None]):
         self._wake.set()
         self.settings.run = self.selected or ""
         self.settings.save()
+        for handler in log.handlers:
+            log.removeHandler(handler)
+            handler.close()
 
     def _log_to_file(self) -> None:
         folder = state_dir()
@@ -343,6 +346,8 @@ class LmApp(App[None]):
 
     def write_with(self, name: str | None) -> None:
         """Open Write on a run's best checkpoint."""
+        if name is None:
+            return
         self.selected = name
         if name is not None:
             self.settings.sources = [f"{name}:best"]

@@ -37,7 +37,8 @@ def evaluation(step: int, loss: float, best: bool = True) -> dict[str, Any]:
     """An `eval` event of the val split."""
     return {
         "kind": "eval", "time": EPOCH + step / 10, "step": step, "epoch": step / 100, "tokens": 512 * step, "seconds": step / 10, "split": "val",
-        "loss": loss, "perplexity": math.exp(loss), "word_perplexity": None, "bits_per_byte": 1.2, "accuracy": 0.25, "tokens_scored": 1000, "best": best,
+        "loss": loss, "perplexity": math.exp(loss), "word_perplexity": None, "bits_per_byte": 1.2, "accuracy": 0.25, "tokens_scored": 1000,
+        "best": best,
     }  # fmt: skip
 
 

@@ -38,7 +38,8 @@ def test_every_kind_of_run_has_its_row_and_state(root: Path) -> None:
     record_all(root)
     rows = {row.name: row for row in Watcher(root).poll_rows().rows or []}
     assert {name: row.state for name, row in rows.items()} == {
-        "whole": "finished", "killed": "crashed", "nan": "crashed", "torn": "stopped", "later-version": "finished", "empty": "created", "alive": "running",
+        "whole": "finished", "killed": "crashed", "nan": "crashed", "torn": "stopped",
+        "later-version": "finished", "empty": "created", "alive": "running",
     }  # fmt: skip
     assert rows["whole"].val_perplexity == pytest.approx(math.exp(4.3 + 4.0 * math.exp(-4)))
     assert rows["alive"].progress == 0.3

@@ -63,7 +63,7 @@ def _natural(text: str) -> tuple[object, ...]:
 # In the order in which they get room.
 COLUMNS = (
     Column("name", "run", 12, lambda row: harmless(row.name, keep_newlines=False), lambda row: _natural(row.name)),
-    Column("state", "state", 10, _state_text, lambda row: (STATE_ORDER.index(row.state),)),
+    Column("state", "state", 11, _state_text, lambda row: (STATE_ORDER.index(row.state),)),
     Column(
         "ppl",
         "val ppl",
