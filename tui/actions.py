@@ -64,14 +64,14 @@ ACTIONS: tuple[Action, ...] = (
     # Watch: the chart.
     Action("chart.x_axis", "x", "chart('x')", "x-axis", "Next x-axis: step, epoch, tokens, time.", ("watch", "compare")),
     Action("chart.y_scale", "y", "chart('log')", "y log", "Logarithmic or linear y-axis.", ("watch", "compare")),
-    Action("chart.smooth", "m", "chart('smooth')", "smooth", "Next smoothing: none, 0.6, 0.9, 0.97; the raw curve stays as a ghost.", ("watch",)),
+    Action("chart.smooth", "m", "chart('smooth')", "smooth", "Next smoothing: none, 0.6, 0.9, 0.97; the raw curve stays as a ghost.", ("watch", "compare")),
     Action(
         "chart.metric",
         "v",
         "chart('metric')",
         "curve",
         "Next curve: perplexity, loss, learning rate, gradient norm, tokens per second, accuracy.",
-        ("watch",),
+        ("watch", "compare"),
     ),
     Action("chart.zoom_in", "plus,equals_sign", "zoom(0.5)", "zoom", "Zoom in around the cursor.", ("watch",), shown_key="+/-"),
     Action("chart.zoom_out", "minus", "zoom(2.0)", "zoom out", "Zoom out around the cursor.", ("watch",), footer=False, shown_key="-"),
@@ -128,6 +128,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("runs.sort", "o", "cycle_sort", "sort", "Sort the runs by the next column.", ("watch",), footer=False),
     Action("runs.reverse", "O", "reverse_sort", "reverse", "Turn the order of the runs round.", ("watch",), footer=False),
     Action("runs.write", "g", "write_with_run", "write", "Write with the best checkpoint of this run.", RUN_SCREENS),
+    # Presets.
+    Action("presets.start", "s", "start", "start", "Train this preset, with the changes made here, as a new run (enter on the list).", ("presets",)),
+    Action("presets.edit", "e", "edit", "edit", "Change the setting at the cursor (enter on the settings); esc takes the change back.", ("presets",)),
+    Action("presets.value", "space", "next_value", "next value", "Next value of a setting that has only a few.", ("presets",)),
+    Action("presets.corpus", "c", "choose_corpus", "corpus", "Pick the text to train on.", ("presets",)),
+    Action("presets.differ", "d", "differ", "differ", "Show what differs from another preset or run.", ("presets",)),
+    Action("presets.reset", "r", "reset", "reset", "Take back the change of the setting at the cursor.", ("presets",)),
+    Action("presets.reset_all", "R", "reset_all", "reset all", "Take back all changes.", ("presets",), footer=False),
+    # Compare.
+    Action("compare.runs", "a", "choose_runs", "runs", "Choose the runs to compare.", ("compare",)),
     # Write.
     Action("write.checkpoints", "a", "choose_checkpoints", "checkpoints", "Choose up to four checkpoints that write side by side.", ("write",)),
     Action("write.again", "w", "write", "write", "Write from the prompt with every chosen checkpoint (enter in the prompt).", ("write",)),
