@@ -104,10 +104,8 @@ def draw(kept: Candidates, uniform: Tensor) -> Tensor:
     One random number a token, whatever the filters: a row draws the same token alone and among others.
     """
     cumulative = kept.logits.softmax(-1).to(torch.float64).cumsum(-1)
-    total = cumulative[..., -1:]
-    # Below the total even where the product rounds up to it, so that an excluded token at the end cannot be drawn.
-    target = torch.minimum(uniform.unsqueeze(-1) * total, torch.nextafter(total, torch.zeros_like(total)))
-    place = torch.searchsorted(cumulative, target, right=True)
+    # In float64 the product stays below the total for every uniform below 1, so an excluded token at the end is never drawn.
+    place = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[..., -1:], right=True)
     return (place if kept.ids is None else kept.ids.gather(-1, place)).squeeze(-1)
 
 
