@@ -36,8 +36,13 @@ def utilization(flops: float, tokens_per_second: float, device: torch.device, pr
     """The share of the GPU's peak, or None for a device or precision whose peak is not known."""
     if device.type != "cuda" or precision == "fp32":
         return None
-    name = torch.cuda.get_device_name(device).split()
-    peak = next(
-        (speed for gpu, speed in PEAK_FLOPS.items() if set(gpu.split()) <= {part for word in name for part in (word, word.split("-")[0])}), None
-    )
+    peak = peak_flops(torch.cuda.get_device_name(device))
     return None if peak is None else flops * tokens_per_second / peak
+
+
+def peak_flops(gpu: str) -> float | None:
+    """The published FLOP/s of a GPU by the name that its driver gives it; None if it is not in the table."""
+    words = {word for part in gpu.split() for word in (part, part.partition("-")[0])}  # "A100-SXM4-80GB" is an A100
+    if "Laptop" in words:
+        return None
+    return next((flops for name, flops in PEAK_FLOPS.items() if set(name.split()) <= words), None)

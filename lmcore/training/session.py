@@ -14,6 +14,7 @@ from lmcore.errors import LmError, UsageError
 from lmcore.models import LanguageModel, load_model
 from lmcore.presets import advice
 from lmcore.runs import ControlReader, Run, identity, verify_checkpoint
+from lmcore.runs.run import CONFIG_FILE
 from lmcore.training.device import computing_on, memory_explained
 from lmcore.training.evaluate import Cancelled, EvalResult
 from lmcore.training.journal import Journal, Report
@@ -61,6 +62,8 @@ def train(config: Config, run: Run, *, resume: bool = False, report: Report | No
             report({"kind": "data", "done": done, "total": total, "what": what})
 
     workplace = prepare(config, report_data)
+    if resume:
+        _note_config(run, config)
     with computing_on(workplace.device, config.training.threads, config.training.seed), Interrupts() as interrupts, memory_explained():
         model = load_model(checkpoint, workplace.device) if checkpoint else new_model(workplace)
         control = ControlReader(run.control_path)
@@ -68,10 +71,11 @@ def train(config: Config, run: Run, *, resume: bool = False, report: Report | No
             trainer = Trainer(workplace, model, run, journal, Requests(control, journal, interrupts))
             if checkpoint is not None:
                 load_state(trainer, checkpoint)
-            _announce(trainer, resume)
             try:
-                why = trainer.train()
-                summary = summarize(trainer, why)
+                with memory_explained():  # here too, so that the last event says it in words
+                    _announce(trainer, resume)
+                    why = trainer.train()
+                    summary = summarize(trainer, why)
             except BaseException as error:
                 _finish_with_error(trainer, error)
                 raise
@@ -134,6 +138,17 @@ def _checkpoint_to_resume(run: Run) -> Path | None:
     folder = run.checkpoint("last")
     verify_checkpoint(folder)
     return folder
+
+
+def _note_config(run: Run, config: Config) -> None:
+    """`config.toml` says how the run is trained from now on."""
+    path = run.path / CONFIG_FILE
+    changed = path.with_suffix(".new")
+    try:
+        changed.write_text(config.to_toml(), encoding="utf-8")
+        changed.replace(path)
+    except OSError as error:
+        raise LmError(f"{path} cannot be written: {error.strerror}.", "Free some space, and check that you may write there.") from error
 
 
 def _announce(trainer: Trainer, resume: bool) -> None:

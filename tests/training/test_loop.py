@@ -24,7 +24,10 @@ from lmcore.training import evaluate, loop, train
 from lmcore.training.setup import new_model, prepare
 from tests.training.conftest import LSTM, Configure, Start, Trained
 
-SUMMARY = "run steps tokens seconds tokens_per_second train_loss best_step val_loss val_perplexity test_loss test_perplexity bits_per_byte peak_memory_bytes"
+SUMMARY = [
+    *["run", "steps", "tokens", "seconds", "tokens_per_second", "train_loss", "best_step", "val_loss", "val_perplexity"],
+    *["test_loss", "test_perplexity", "bits_per_byte", "peak_memory_bytes"],
+]
 
 
 def weights(trained: Trained, which: str = "last") -> dict[str, torch.Tensor]:
@@ -46,7 +49,7 @@ def test_the_summary_and_the_events_are_what_the_contract_says(configure: Config
     seen: list[str] = []
     trained = start(configure(generation__prompts=["the cat"], generation__max_new_tokens=5), report=lambda event: seen.append(event["kind"]))
     summary = trained.summary
-    assert list(summary) == [*SUMMARY.split(), "why", "signal"]
+    assert list(summary) == [*SUMMARY, "why", "signal"]
     assert summary["why"] == "done"
     assert summary["steps"] == 12
     assert summary["tokens"] == 12 * 4 * 8
@@ -68,7 +71,7 @@ def test_the_summary_and_the_events_are_what_the_contract_says(configure: Config
     assert all(e["prompt"] == "the cat" and len(e["text"]) == 5 for e in trained.events("sample"))
     finish = trained.events("finish")[0]
     assert finish["why"] == "done"
-    assert list(finish["summary"]) == SUMMARY.split()
+    assert list(finish["summary"]) == SUMMARY
     assert seen.count("train") == 12
     assert seen[-1] == "finish"
     assert trained.run.state() == "finished"
@@ -321,6 +324,8 @@ def test_out_of_memory_says_what_to_lower(configure: Configure, start: Start, mo
     with pytest.raises(LmError) as error:
         start(configure())
     assert "training.batch_size" in error.value.hint
+    finish = find_run("run").history().finish[0]
+    assert (finish["why"], "training.batch_size" in finish["message"]) == ("error", True)
 
 
 def test_what_cannot_be_is_refused_before_anything_is_written(configure: Configure, start: Start) -> None:

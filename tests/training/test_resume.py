@@ -100,6 +100,7 @@ def test_more_steps_can_be_asked_for(configure: Configure, start: Start) -> None
     longer = start(configure(training__max_steps=8), "more", resume=True)
     assert longer.summary["steps"] == 8
     assert [event["step"] for event in longer.events("train")] == list(range(1, 9))
+    assert longer.run.config().training.max_steps == 8
 
 
 def test_another_model_or_text_is_refused(configure: Configure, start: Start, text: Path) -> None:
