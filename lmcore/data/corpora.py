@@ -32,6 +32,7 @@ class Corpus:
         name: as asked for.
         where: a path, or 'embedded'.
         folder: where tokenizer files beside the data may lie.
+        left_out: text files that belong to none of the splits found.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Corpus:
     texts: dict[str, TextSource] = field(default_factory=dict)
     tokens: dict[str, Path] = field(default_factory=dict)
     folder: Path | None = None
+    left_out: int = 0
 
     @property
     def splits(self) -> list[str]:
@@ -108,7 +110,8 @@ def _corpus_of_files(name: str, where: str, files: list[Path], text_field: str, 
     texts = [file for file in files if is_text(file)] or ([] if folder and Path(where) == folder else [file for file in files if file not in tokens])
     by_split = _by_split(texts, folder)
     if by_split:
-        return Corpus(name, where, texts={split: TextSource(name, tuple(found), text_field) for split, found in by_split.items()}, folder=folder)
+        sources = {split: TextSource(name, tuple(found), text_field) for split, found in by_split.items()}
+        return Corpus(name, where, texts=sources, folder=folder, left_out=len(texts) - sum(map(len, by_split.values())))
     if texts:
         return Corpus(name, where, texts={"all": TextSource(name, tuple(texts), text_field)}, folder=folder)
     token_splits = {split: found[0] for split, found in _by_split(tokens, folder).items()}

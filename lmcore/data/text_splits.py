@@ -78,6 +78,8 @@ def split_texts(corpus: Corpus, val_fraction: float, test_fraction: float, cache
     splits = {name: TextSplit(source, 0, scans[name].size, many) for name, source in corpus.texts.items()}
     given = sorted(scans)
     warnings = []
+    if corpus.left_out:
+        warnings.append(f"{corpus.left_out} text files in {corpus.where} are in none of its splits by their names: they are not read.")
     whole = "all" if "all" in splits else "train"
     missing = [name for name in SPLITS if name not in splits and name != "train"]
     if whole == "all" or missing:

@@ -91,6 +91,12 @@ def test_clipping_gives_the_bytes_between(texts: list[str], a: int, b: int) -> N
     assert found.encode() == whole.encode()[bounds[0] : bounds[1]]
 
 
+def test_files_outside_the_splits_are_mentioned(tmp_path: Path) -> None:
+    for name in ("train.txt", "val.txt", "test.txt", "notes.txt"):
+        (tmp_path / name).write_text(f"text of {name} " * 5)
+    assert any("1 text files" in warning and "not read" in warning for warning in load(tmp_path).warnings)
+
+
 def test_splits_are_cut_in_order_at_lines_without_overlap(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
     data = load(tmp_path / "book.txt", data__val_fraction=0.2, data__test_fraction=0.1)
