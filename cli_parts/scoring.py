@@ -53,8 +53,9 @@ def _config(folder: Path, corpus: str | None, device: str | None) -> Config:
 def _evaluate(config: Config, folder: Path, split: str) -> EvalResult:
     from lmcore.data import load_tokenizer, tokenize_corpus
     from lmcore.models import load_model
+    from lmcore.models.device import pick_device
     from lmcore.training import evaluate
-    from lmcore.training.device import pick_device, pick_precision
+    from lmcore.training.device import pick_precision
 
     device = pick_device(config.training.device)
     data = tokenize_corpus(config, load_tokenizer(folder / "tokenizer.json"), report=note_data)

@@ -32,9 +32,8 @@ def write(
     prompt = read_prompt(prompt)
 
     from lmcore.generation import load_writer
-    from lmcore.training.device import pick_device
 
-    writer = load_writer(folder, str(pick_device(device)))
+    writer = load_writer(folder, device)
     settings = merge_options(writer.defaults.model_dump(mode="json"), options)
     if name is None and run is not None:
         note(f"writing with {run.name}, step {writer.step or 0:,}", DIM)

@@ -19,6 +19,7 @@ from lmcore.generation.context import Context
 from lmcore.generation.samplers import choose
 from lmcore.generation.stopping import Piece, StopFilter
 from lmcore.models import LanguageModel, load_model
+from lmcore.models.device import pick_device
 
 ROWS_AT_ONCE = 8  # samples that share one reading of the weights; more would cost memory for caches
 _DECODER_LOOKS_BACK = 16  # tokens of the prompt that say how the first new one is spaced
@@ -221,25 +222,12 @@ def load_writer(checkpoint_folder: Path | str, device: str = "auto") -> Writer:
             raise UsageError(f"{folder} is not a checkpoint: it has no {name}.", "Name a run, or one of its step-… folders.")
     step = re.fullmatch(r"step-(\d+)", folder.resolve().name)
     return Writer(
-        load_model(folder, device=_pick_device(device)),
+        load_model(folder, device=pick_device(device)),
         load_tokenizer(folder / "tokenizer.json"),
         _read_defaults(folder / "generation_config.json"),
         step=int(step[1]) if step else None,
         folder=folder,
     )
-
-
-def _pick_device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"'{name}' is not a device.", "Choose auto, cpu, cuda, cuda:N or mps.") from None
-    missing = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
-    if missing or (device.type == "mps" and not torch.backends.mps.is_available()):
-        raise UsageError(f"There is no device '{name}' on this machine.", "Choose another with --device, or auto.")
-    return device
 
 
 def _read_defaults(path: Path) -> GenerationConfig:

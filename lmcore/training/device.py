@@ -11,29 +11,11 @@ import torch
 from torch import Tensor
 
 from lmcore.config import TrainingConfig
-from lmcore.errors import LmError, UsageError
+from lmcore.errors import LmError
 
 # torch.compile takes about a minute; below this many steps it is not repaid.
 COMPILE_REPAID_AFTER = 2000
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of a `training.device` setting; `auto` is CUDA, then Apple's MPS, then the CPU.
-
-    Raises:
-        UsageError: this machine has no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"There is no device '{name}': PyTorch sees {torch.cuda.device_count()} CUDA GPUs.", "Choose another with --device, or auto."
-        )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("There is no device 'mps': this is no Apple GPU, or this PyTorch cannot use it.", "Choose another with --device, or auto.")
-    return device
 
 
 def pick_precision(name: str, device: torch.device) -> str:

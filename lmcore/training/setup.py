@@ -12,7 +12,8 @@ from lmcore.config import Config
 from lmcore.data import Batches, Data, check_vocabulary, load_data, make_batches
 from lmcore.errors import UsageError
 from lmcore.models import LanguageModel, build_model
-from lmcore.training.device import pick_device, pick_precision
+from lmcore.models.device import pick_device
+from lmcore.training.device import pick_precision
 from lmcore.training.schedules import require_end
 
 
