@@ -10,6 +10,9 @@ from typing import Any
 from cli_parts.console import YELLOW, columns, is_terminal, note
 from lmcore.text import harmless, human_count, human_time
 
+# What a narrow terminal goes without, the least useful first; the bar before all of these.
+LESS = ((), ("lr",), ("lr", "epoch"), ("lr", "epoch", "ppl"), ("lr", "epoch", "ppl", "speed"))
+
 
 def perplexity(loss: float | None) -> str:
     """exp(loss) as text, `-` where there is none."""
@@ -53,12 +56,14 @@ class Progress:
         self._line(describe_start(event))
 
     def _train(self, event: dict[str, Any]) -> None:
-        text = describe_train(event, self._total, self._seconds_left(event))
+        seconds_left = self._seconds_left(event)
         if not self._redraws:
-            note(text)
+            note(describe_train(event, self._total, seconds_left))
             return
         bar = _bar(event.get("step") or 0, self._total, 20)
-        sys.stderr.write("\r\x1b[2K" + f"{bar}{text}"[: columns() - 1])
+        texts = [bar + describe_train(event, self._total, seconds_left), *(describe_train(event, self._total, seconds_left, less) for less in LESS)]
+        room = columns() - 1
+        sys.stderr.write("\r\x1b[2K" + next((text for text in texts if len(text) <= room), texts[-1][:room]))
         sys.stderr.flush()
         self._drawn = True
 
@@ -92,22 +97,22 @@ def describe_start(event: dict[str, Any]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def describe_train(event: dict[str, Any], total: int = 0, seconds_left: float | None = None) -> str:
-    """Step, loss, running perplexity, learning rate, speed and time left, as far as the event has them."""
+def describe_train(event: dict[str, Any], total: int = 0, seconds_left: float | None = None, without: tuple[str, ...] = ()) -> str:
+    """Step, loss, running perplexity, learning rate, speed and time left, as far as the event has them, but for the parts named in `without`."""
     step, loss = event.get("step") or 0, event.get("loss")
-    parts = [f"step {step:,}/{total:,}" if total else f"step {step:,}"]
+    parts = {"step": f"step {step:,}/{total:,}" if total else f"step {step:,}"}
     if event.get("epoch") is not None:
-        parts.append(f"epoch {event['epoch']:.2f}")
-    parts += [f"loss {_number(loss)}", f"ppl {perplexity(loss)}"]
+        parts["epoch"] = f"epoch {event['epoch']:.2f}"
+    parts |= {"loss": f"loss {_number(loss)}", "ppl": f"ppl {perplexity(loss)}"}
     if event.get("lr") is not None:
-        parts.append(f"lr {event['lr']:.2e}")
+        parts["lr"] = f"lr {event['lr']:.2e}"
     if event.get("tokens_per_second"):
-        parts.append(f"{event['tokens_per_second']:,.0f} tok/s")
+        parts["speed"] = f"{event['tokens_per_second']:,.0f} tok/s"
     if event.get("skipped"):
-        parts.append(f"skipped {event['skipped']}")
+        parts["skipped"] = f"skipped {event['skipped']}"
     if seconds_left is not None:
-        parts.append(f"ETA {human_time(seconds_left)}")
-    return "  ".join(parts)
+        parts["eta"] = f"ETA {human_time(seconds_left)}"
+    return "  ".join(text for name, text in parts.items() if name not in without)
 
 
 def describe_eval(event: dict[str, Any]) -> str:

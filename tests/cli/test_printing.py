@@ -130,6 +130,22 @@ def test_time_left_comes_from_the_pace_and_the_limit_in_minutes(capsys: pytest.C
     assert "ppl 2.72" in lines[1]
 
 
+@pytest.mark.parametrize("width", [48, 60, 80, 100, 140])
+def test_a_narrow_terminal_keeps_step_loss_and_time_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("cli_parts.progress.is_terminal", lambda stream: True)
+    progress = Progress(max_minutes=100.0)
+    progress.report({"kind": "start", "total_steps": 20000, "resumed_from": 0})
+    event = {"kind": "train", "step": 10000, "epoch": 1.5, "loss": 6.5, "lr": 0.001, "tokens_per_second": 12345.6, "seconds": 5990.0}
+    progress.report(event)
+    line = capsys.readouterr().err.rpartition("\r\x1b[2K")[2]
+    assert len(line) < width
+    assert "step 10,000/20,000  " in line
+    assert "loss 6.5" in line
+    assert line.endswith("s")
+    assert line.startswith("[") is (width == 140)
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [("lm train --preset exp1", {"exp1", "exp10", "exp11", "exp12"}), ("lm eval ti", {"tiny"}), ("lm train --data python", {"python-docs"})],
