@@ -1,7 +1,7 @@
 """Text to tokens to batches: corpora, tokenizers, token files, the order of batches. No torch here."""
 
 from lmcore.data.batches import IGNORED, Batch, Batches, make_batches
-from lmcore.data.evaluation import EvalWindows, eval_streams, eval_window_batches, eval_windows
+from lmcore.data.evaluation import EvalWindows, eval_window_batches, eval_windows
 from lmcore.data.listing import CorpusInfo, add_corpus, fetch_corpus, list_corpora, show_corpus
 from lmcore.data.load import Data, check_vocabulary, load_data, tokenize_corpus
 from lmcore.data.token_files import Split
@@ -19,7 +19,6 @@ __all__ = [
     "Tokenizer",
     "add_corpus",
     "check_vocabulary",
-    "eval_streams",
     "eval_window_batches",
     "eval_windows",
     "fetch_corpus",

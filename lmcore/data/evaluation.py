@@ -55,23 +55,3 @@ def eval_window_batches(tokens: np.ndarray, block_size: int, batch_size: int, st
         x = np.where(inside, tokens[index], 0).astype(np.int64)
         y = np.where(scored, tokens[index + 1].astype(np.int64), IGNORED)
         yield Batch(x, y, False, int(scored.sum()))
-
-
-def eval_streams(tokens: np.ndarray, block_size: int, batch_size: int = 1) -> Iterator[Batch]:
-    """`batch_size` contiguous streams with the state carried, for recurrent models. Together they score every token but the first exactly once.
-
-    Stream b > 0 starts with the token before its first target, and without the state of the text before: with one stream nothing is lost.
-    Streams whose length is one less than the longest end with a -100.
-    """
-    tokens = np.asarray(tokens)
-    targets = len(tokens) - 1
-    streams = max(min(batch_size, targets), 1)
-    bounds = np.array([targets * stream // streams for stream in range(streams + 1)], np.int64)
-    longest = int(np.diff(bounds).max(initial=0))
-    for start in range(0, longest, block_size):
-        column = np.arange(start, min(start + block_size, longest))
-        index = bounds[:-1, None] + column
-        scored = index < bounds[1:, None]
-        index = np.minimum(index, targets - 1)
-        x = tokens[index].astype(np.int64)
-        yield Batch(x, np.where(scored, tokens[index + 1].astype(np.int64), IGNORED), start > 0, int(scored.sum()))
