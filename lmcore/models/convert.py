@@ -34,7 +34,10 @@ BLOCK_NAMES = {
     "mlp.c_fc": "mlp.up",
     "mlp.c_proj": "mlp.down",
 }
-ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
+ACTIVATIONS = {
+    "gpt2": {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"},
+    "openai-gpt": {"gelu": "gelu_tanh", "relu": "relu"},  # GPT-1's "gelu" has always been the tanh approximation
+}
 
 
 def from_gpt2_state_dict(tensors: dict[str, Tensor], n_head: int, *, activation: str = "gelu_tanh", norm_eps: float = 1e-5) -> LanguageModel:
@@ -66,20 +69,17 @@ def load_transformers_folder(folder: Path) -> LanguageModel:
     path = Path(folder) / "config.json"
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LmError(f"{path} cannot be read: {error}.", "Name a folder with config.json and model.safetensors.") from None
+        kind, settings = values["model_type"], {"n_head": values["n_head"], "norm_eps": values.get("layer_norm_epsilon", 1e-5)}
+        if kind in ACTIVATIONS:
+            named = values.get("activation_function", "gelu_new") if kind == "gpt2" else values.get("afn", "gelu")
+            settings["activation"] = ACTIVATIONS[kind][named]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise LmError(f"{path} is not the config of a GPT-1 or GPT-2 ({what}).", "Name a folder that transformers saved one of them in.") from None
+    if kind not in ACTIVATIONS:
+        raise LmError(f"{path} describes a model of type {kind!r}.", "Only gpt2 and openai-gpt can be read.")
     tensors = read_safetensors(Path(folder) / "model.safetensors")
-    eps = values.get("layer_norm_epsilon", 1e-5)
-    match values.get("model_type"):
-        case "gpt2":
-            activation = ACTIVATIONS[values.get("activation_function", "gelu_new")]
-            return from_gpt2_state_dict(tensors, values["n_head"], activation=activation, norm_eps=eps)
-        case "openai-gpt":
-            # There "gelu" has always meant the tanh approximation.
-            activation = "relu" if values.get("afn") == "relu" else "gelu_tanh"
-            return from_gpt1_state_dict(tensors, values["n_head"], activation=activation, norm_eps=eps)
-        case other:
-            raise LmError(f"{path} describes a model of type {other!r}.", "Only gpt2 and openai-gpt can be read.")
+    return from_gpt2_state_dict(tensors, **settings) if kind == "gpt2" else from_gpt1_state_dict(tensors, **settings)
 
 
 def _convert(tensors: dict[str, Tensor], settings: dict[str, Any]) -> LanguageModel:

@@ -93,9 +93,13 @@ def test_a_folder_that_transformers_saved_can_be_read(tmp_path: Path) -> None:
     theirs = OpenAIGPTLMHeadModel(OpenAIGPTConfig(n_layer=1, n_head=2, n_embd=16, n_positions=16, vocab_size=61)).eval()
     theirs.save_pretrained(tmp_path)
     torch.testing.assert_close(_logits(load_transformers_folder(tmp_path)), theirs(IDS).logits.detach(), rtol=1e-4, atol=1e-5)
-    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "config.json").write_text('{"model_type": "bert", "n_head": 2}')
     with pytest.raises(LmError, match="bert"):
         load_transformers_folder(tmp_path)
+    for content in ('{"model_type": "gpt2"}', "[]", "{", '{"model_type": "gpt2", "n_head": 2, "activation_function": "mish"}'):
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(LmError, match="not the config of a GPT-1 or GPT-2"):
+            load_transformers_folder(tmp_path)
 
 
 def test_other_weights_are_refused_by_name(tmp_path: Path) -> None:
