@@ -137,6 +137,8 @@ class LmApp(App[None]):
     def action_toggle_theme(self) -> None:
         """Switch between light and dark, and remember it."""
         self.theme = self.settings.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+        for screen in self._open_screens():
+            screen.refresh_rows(self.rows)
 
     def action_cycle_layout(self) -> None:
         """Next layout of the panels, remembered."""

@@ -59,7 +59,7 @@ class Mark:
 
 @dataclass
 class Plot:
-    """What is to be drawn."""
+    """What is to be drawn. A `bare` plot has no axes and may be a line high."""
 
     series: list[Series]
     marks: list[Mark] = field(default_factory=list)
@@ -67,6 +67,7 @@ class Plot:
     x_kind: str = "step"
     viewport: Viewport = field(default_factory=Viewport)
     cursor: float | None = None
+    bare: bool = False
     empty: str = "no data yet"
 
 
@@ -90,16 +91,16 @@ def draw(plot: Plot, width: int, height: int, *, ascii_only: bool = False) -> Dr
     """Draw into `width` x `height` cells; of a million points only what the columns can show is visited."""
     page = Canvas(width, height, ascii_only=ascii_only)
     reach = x_reach(plot.series)
-    if reach is None or width < 16 or height < 5:
+    if reach is None or ((width < 16 or height < 5) and not plot.bare):
         page.put(max((width - len(plot.empty)) // 2, 0), height // 2, plot.empty, AXIS)
         return Drawing(page, 0, width, 0.0, 1.0)
     x_low, x_high = plot.viewport.span(*reach)
     # The labels' width depends on the range, the range on the columns: a first pass with the full width settles the range.
     visible = [_visible(series, x_low, x_high, width * page.dots_x, plot.log_y) for series in plot.series]
     y_low, y_high = _y_range(visible)
-    y_ticks = _y_ticks(y_low, y_high, max(2, (height - 2) // 3), plot.log_y)
-    left = max((len(text) for _, text in y_ticks), default=1) + 1
-    area = Canvas(width - left, height - 2, ascii_only=ascii_only)
+    y_ticks = [] if plot.bare else _y_ticks(y_low, y_high, max(2, (height - 2) // 3), plot.log_y)
+    left = 0 if plot.bare else max((len(text) for _, text in y_ticks), default=1) + 1
+    area = Canvas(width - left, height if plot.bare else height - 2, ascii_only=ascii_only)
     place = _Scale(x_low, x_high, area.columns, y_low, y_high, area.rows)
     order = sorted(zip(plot.series, visible, strict=True), key=lambda pair: not pair[0].ghost)
     for ghost in (True, False):
@@ -116,7 +117,8 @@ def draw(plot: Plot, width: int, height: int, *, ascii_only: bool = False) -> Dr
         _draw_cursor(area, round(place.column(plot.cursor)) // area.dots_x)
     page.chars[: area.height, left:] = area.chars
     page.styles[: area.height, left:] = area.styles
-    _draw_axes(page, plot, place, left, y_ticks)
+    if not plot.bare:
+        _draw_axes(page, plot, place, left, y_ticks)
     return Drawing(page, left, area.width, x_low, x_high)
 
 

@@ -27,6 +27,7 @@ log = logging.getLogger("lm.tui")
 
 FOLD_WIDTH = 100
 FOLD_HEIGHT = 28
+TALL_HEIGHT = 38
 
 
 class BaseScreen(Screen[None]):
@@ -83,6 +84,7 @@ class BaseScreen(Screen[None]):
         layout = self.lm.settings.layout
         self.set_class(layout == "one" or width < FOLD_WIDTH or height < FOLD_HEIGHT, "-fold")
         self.set_class(layout == "wide" and not self.folded, "-wide")
+        self.set_class(height >= TALL_HEIGHT and not self.folded, "-tall")
 
     def show_panel(self, index: int, focus: bool = True) -> None:
         """Bring one panel to the front; unfolded, move the focus to it."""

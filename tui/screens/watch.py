@@ -41,10 +41,12 @@ class WatchScreen(BaseScreen):
     def compose_panels(self) -> ComposeResult:
         from tui.widgets.chart_panel import ChartPanel
         from tui.widgets.facts import FactsPanel
+        from tui.widgets.rates import RatesPanel
         from tui.widgets.samples import SamplesPanel
 
         yield RunsPanel(id="runs")
         yield ChartPanel(self.lm.settings, id="curves")
+        yield RatesPanel(id="rates")
         yield FactsPanel(id="facts-panel")
         yield SamplesPanel(id="samples-panel")
 
@@ -98,8 +100,9 @@ class WatchScreen(BaseScreen):
         self.refresh_facts()
 
     def refresh_facts(self) -> None:
-        """Show the facts and the samples of the run under the cursor."""
+        """Show the facts, the samples and the rates of the run under the cursor."""
         from tui.widgets.facts import FactsPanel
+        from tui.widgets.rates import RatesPanel
         from tui.widgets.samples import SamplesPanel
 
         name = self.lm.selected
@@ -109,6 +112,8 @@ class WatchScreen(BaseScreen):
         facts.show(row, data, self.lm.request_texts(name))
         samples: SamplesPanel = self.query_one(SamplesPanel)
         samples.show(data, self.chart.cursor_step)
+        rates: RatesPanel = self.query_one(RatesPanel)
+        rates.show(data, self.chart.slots.get(name or "", 0), self.chart.x_kind, self.chart.viewport)
 
     def receive(self, message: Message) -> None:
         if isinstance(message, CurvesChanged) and message.names & self.chart.slots.keys():
@@ -204,18 +209,22 @@ class WatchScreen(BaseScreen):
     def action_chart(self, what: str) -> None:
         """Next metric, x-axis, y-scale or smoothing."""
         self.chart.cycle(what)
+        self.refresh_facts()
 
     def action_zoom(self, factor: float) -> None:
         """Zoom around the cursor."""
         self.chart.zoom(factor)
+        self.refresh_facts()
 
     def action_zoom_reset(self) -> None:
         """Show the whole curve."""
         self.chart.zoom_reset()
+        self.refresh_facts()
 
     def action_pan(self, share: float) -> None:
         """Move the view."""
         self.chart.pan(share)
+        self.refresh_facts()
 
     def action_cursor(self, by: int) -> None:
         """Move the reading cursor."""

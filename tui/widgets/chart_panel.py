@@ -66,7 +66,8 @@ class ChartPanel(Panel):
             shown = {name: self._data[name] for name in self.slots if name in self._data}
             if self.slots and not shown:
                 plot.empty = "reading …" if not ascii_only() else "reading ..."
-            for name, data in shown.items():
+            # The first run, which the cursor reads, is drawn last: on top of the others.
+            for name, data in reversed(shown.items()):
                 with data.lock:
                     plot.series += self._series(name, data)
             if shown:

@@ -18,6 +18,7 @@ from tui.panel import Panel
 from tui.run_data import RunData, number
 from tui.theme import ascii_only
 from tui.watcher import RunRow
+from tui.widgets.pages import Pages
 
 POINTS = 2000
 ARROWS = {"rising": "↗", "falling": "↘", "steady": "→"}
@@ -30,7 +31,8 @@ class FactsPanel(Panel):
     TITLE = "Facts"
 
     def compose_panel(self) -> ComposeResult:
-        yield Static("", id="facts")
+        with Pages():
+            yield Static("", id="facts")
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's own name)
         super().__init__(id=id)
@@ -40,11 +42,12 @@ class FactsPanel(Panel):
         """Show a run; without its data, what the list knows of it."""
         with self.guard():
             self.border_title = Content(harmless(row.name, keep_newlines=False) if row else self.TITLE)
+            self.border_subtitle = row.state if row else ""
             body = self.query_one("#facts", Static)
             if row is None:
                 body.update("No run here yet. Start one in Presets (2), or with lm train.")
                 return
-            width = max(self.content_size.width, 20)
+            width = max(self.query_one(Pages).content_size.width, 20)
             if data is None:
                 body.update(_table(row_facts(row), width))
                 return
@@ -123,7 +126,7 @@ def seconds_left(row: RunRow, data: RunData) -> float | None:
 
 
 def progress_bar(row: RunRow, data: RunData, width: int) -> Text:
-    """Steps, epoch, a bar and the time left."""
+    """Steps and epoch, and below them a bar and the time left."""
     step = int(number(data.last_train.get("step"))) if data.last_train.get("step") is not None else row.step
     total = number(data.start.get("total_steps"))
     epoch = number(data.last_train.get("epoch"))
@@ -131,7 +134,7 @@ def progress_bar(row: RunRow, data: RunData, width: int) -> Text:
     text.append(f"step {step:,}" + (f"/{int(total):,}" if math.isfinite(total) and total else ""))
     if math.isfinite(epoch):
         text.append(f"   epoch {epoch:.1f}")
-    text.append(f"   {row.state}\n", style="dim")
+    text.append("\n")
     left = seconds_left(row, data)
     after = f" ETA {human_time(left)}" if left is not None else ""
     share = min(step / total, 1.0) if math.isfinite(total) and total else (1.0 if row.state == "finished" else 0.0)

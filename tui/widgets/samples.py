@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -16,17 +13,7 @@ from lmcore.text import harmless
 from tui.panel import Panel
 from tui.run_data import RunData, number
 from tui.theme import ascii_only
-
-
-class Pages(VerticalScroll, can_focus=True, inherit_bindings=False):
-    """Scrolls up and down only: left and right belong to the cursor of the chart."""
-
-    BINDINGS: ClassVar[list[Binding]] = [
-        Binding("up", "scroll_up", show=False),
-        Binding("down", "scroll_down", show=False),
-        Binding("pageup", "page_up", show=False),
-        Binding("pagedown", "page_down", show=False),
-    ]
+from tui.widgets.pages import Pages
 
 
 class SamplesPanel(Panel):

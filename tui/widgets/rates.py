@@ -1,0 +1,45 @@
+"""Learning rate, gradient norm and speed of one run, small: enough to see that something changed."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.widgets import Static
+
+from tui.charts.plot import Plot, Series
+from tui.charts.ticks import format_value
+from tui.charts.viewport import Viewport
+from tui.panel import Panel
+from tui.run_data import METRICS, RunData, number
+from tui.widgets.chart_view import ChartView
+
+SHOWN = ("lr", "grad_norm", "tokens_per_second")
+
+
+class RatesPanel(Panel):
+    """Three small curves, over the same steps as the large chart."""
+
+    TITLE = "Rates"
+
+    def compose_panel(self) -> ComposeResult:
+        for metric in SHOWN:
+            yield Static("", id=f"rate-{metric}", classes="rate-label")
+            yield ChartView(id=f"rate-chart-{metric}")
+
+    def show(self, data: RunData | None, colour: int, x_kind: str, viewport: Viewport) -> None:
+        """Show a run's curves in the hue that it has on the large chart."""
+        with self.guard():
+            for metric in SHOWN:
+                plot = Plot([], x_kind=x_kind, viewport=viewport, bare=True)
+                value = ""
+                if data is not None:
+                    with data.lock:
+                        curve = data.curve(metric, "train")
+                        if curve is not None and len(curve):
+                            plot.series.append(Series(metric, data.x("train", x_kind), curve, colour))
+                        value = format_value(number(data.last_train.get(metric)))
+                width = max(self.content_size.width, 12)
+                title = METRICS[metric].title
+                label = Text(title, style="dim").append(value.rjust(max(width - len(title), 0)), style="not dim")
+                self.query_one(f"#rate-{metric}", Static).update(label)
+                self.query_one(f"#rate-chart-{metric}", ChartView).show(plot)
