@@ -97,6 +97,14 @@ def pad(text: str, width: int, right: bool = False) -> str:
     return fill + text if right else text + fill
 
 
+def clip(text: str, width: int | None) -> str:
+    """The beginning of `text` that fits into `width` columns, with an ellipsis where something is missing; None: all of it."""
+    if width is None or cell_width(text) <= width:
+        return text
+    cut = next((i for i in range(len(text), 0, -1) if cell_width(text[:i]) < width), 0)
+    return text[:cut] + "…"
+
+
 def wrap(text: str, width: int) -> list[str]:
     """Lines of at most `width` columns, broken at spaces where there are any; line breaks of the text stay."""
     lines = []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from cli_parts.console import note, note_data, put, put_json
+from cli_parts.console import clip, columns, is_terminal, note, note_data, put, put_json
 from cli_parts.tables import Column, put_facts, put_table
 from lmcore.data import add_corpus, fetch_corpus, list_corpora, show_corpus
 from lmcore.text import harmless, human_bytes
+
+# Columns that name, presence and size take in the list of corpora.
+ROOM_FOR_THE_REST = 40
 
 
 def list_all(*, as_json: bool) -> None:
@@ -18,6 +22,7 @@ def list_all(*, as_json: bool) -> None:
         put_json([asdict(corpus) for corpus in corpora])
         return
     headings = [Column("corpus"), Column("here"), Column("kind"), Column("size", number=True), Column("splits"), Column("about")]
+    room = columns() - ROOM_FOR_THE_REST if is_terminal(sys.stdout) else None
     rows = [
         [
             corpus.name,
@@ -25,11 +30,11 @@ def list_all(*, as_json: bool) -> None:
             corpus.kind,
             human_bytes(corpus.bytes) if corpus.bytes else "-",
             " ".join(corpus.splits) or "cut",
-            corpus.problem or corpus.about or corpus.where,
+            clip(corpus.problem or corpus.about or corpus.where, room),
         ]
         for corpus in corpora
     ]
-    put_table(headings, rows)
+    put_table(headings, rows, dispensable=("splits", "kind"))
 
 
 def show(name: str, *, as_json: bool) -> None:

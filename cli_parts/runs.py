@@ -39,7 +39,7 @@ def list_all(*, as_json: bool) -> None:
         Column("time", number=True),
         Column("changed", number=True),
     ]
-    put_table(headings, [_row(summary) for summary in summaries])
+    put_table(headings, [_row(summary) for summary in summaries], dispensable=("time", "optimizer", "test ppl", "model"))
 
 
 def show(name: str, *, as_json: bool) -> None:
@@ -96,7 +96,7 @@ def _row(summary: dict[str, Any]) -> list[str]:
         number(summary["val_perplexity"]),
         number(summary["test_perplexity"]),
         "-" if summary["seconds"] is None else human_time(summary["seconds"]),
-        f"{human_time(max(0.0, time.time() - summary['when']))} ago",
+        f"{human_time(max(0.0, time.time() - summary['when'])).split()[0]} ago",
     ]
 
 

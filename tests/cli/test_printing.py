@@ -69,11 +69,28 @@ def test_the_best_is_marked_without_colour_and_bold_with_it(capsys: pytest.Captu
     assert "\x1b[1m 9.00\x1b[0m" in capsys.readouterr().out
 
 
-def test_a_table_too_wide_for_the_terminal_becomes_records(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "24")
+@pytest.mark.parametrize(
+    ("width", "dispensable", "expected"),
+    [
+        (40, (), ["run  summary     more", "a    xxxxxxxxxx     1", "b    yyyyyyyyyy     2"]),
+        (20, ("more", "run"), ["run  summary", "a    xxxxxxxxxx", "b    yyyyyyyyyy"]),
+        (20, (), ["run      a", "summary  xxxxxxxxxx", "more     1", "", "run      b", "summary  yyyyyyyyyy", "more     2"]),
+    ],
+)
+def test_a_table_too_wide_for_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, dispensable: tuple[str, ...], expected: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr(tables, "is_terminal", lambda stream: True)
-    put_table([Column("run"), Column("summary")], [["a", "x" * 30], ["b", "y" * 30]])
-    assert capsys.readouterr().out.splitlines() == ["run      a", f"summary  {'x' * 30}", "", "run      b", f"summary  {'y' * 30}"]
+    put_table([Column("run"), Column("summary"), Column("more", number=True)], [["a", "x" * 10, "1"], ["b", "y" * 10, "2"]], dispensable)
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_a_table_of_few_rows_is_turned_when_that_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr(tables, "is_terminal", lambda stream: True)
+    put_table([Column("run"), Column("test ppl", number=True), Column("steps", number=True)], [["first", "12.5", "100"], ["b", "9.5", "20"]])
+    assert capsys.readouterr().out.splitlines() == ["run       first    b", "test ppl   12.5  9.5", "steps       100   20"]
 
 
 def test_json_has_null_for_what_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
