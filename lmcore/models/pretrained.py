@@ -43,6 +43,8 @@ def apply_pretrained_embedding(model: LanguageModel, source: str, tokens: list[s
         path = path / WEIGHTS_FILE
     elif path.suffix != ".safetensors":
         path = _download(source)
+    if not path.is_file():
+        raise LmError(f"There is no table of embeddings {path}.", RANDOM_INSTEAD)
     first = int(pad_first)
     table = _find_table(path, model.vocab_size - first, model.config.n_embd)
     with torch.no_grad():

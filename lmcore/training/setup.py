@@ -11,7 +11,7 @@ import torch
 from lmcore.config import Config
 from lmcore.data import Batches, Data, check_vocabulary, load_data, make_batches
 from lmcore.errors import UsageError
-from lmcore.models import LanguageModel, build_model
+from lmcore.models import LanguageModel, apply_pretrained_embedding, build_model
 from lmcore.models.device import pick_device
 from lmcore.training.device import pick_precision
 from lmcore.training.schedules import require_end
@@ -70,9 +70,20 @@ def prepare(config: Config, report: Callable[[int, int, str], None] | None = Non
 
 
 def new_model(workplace: Workplace) -> LanguageModel:
-    """A model with fresh weights, from the seed, on the device."""
-    config = workplace.config
-    return build_model(config.model, workplace.data.tokenizer.vocab_size, device=workplace.device, seed=config.training.seed)
+    """A model with fresh weights, from the seed, on the device; its embedding pretrained if the config names a table.
+
+    Raises:
+        LmError: the table is out of reach, damaged, or does not fit; the embedding is never left random silently.
+    """
+    config, tokenizer = workplace.config, workplace.data.tokenizer
+    model = build_model(config.model, tokenizer.vocab_size, device=workplace.device, seed=config.training.seed)
+    source = config.model.embedding
+    if source != "random":
+        tokens = [tokenizer.token(token_id) for token_id in range(tokenizer.vocab_size)]
+        found = apply_pretrained_embedding(model, source, tokens, pad_first=config.tokenizer.pad_first)
+        if found < len(tokens) - config.tokenizer.pad_first:
+            workplace.data.warnings.append(f"{source} has vectors for {found:,} of {len(tokens):,} tokens; the others begin random.")
+    return model
 
 
 def _total_steps(config: Config, batches_per_epoch: int) -> int | None:
