@@ -102,11 +102,11 @@ def test_the_summary_is_a_table_without_json(lm: Lm, text_file: Path) -> None:
 
 @pytest.mark.slow
 def test_a_terminal_gets_one_line_that_redraws(text_file: Path) -> None:
-    output = in_terminal("train", "--run", "shown", "--data", str(text_file), "--max-steps", "20", *TINY, columns=100)
+    output = in_terminal("train", "--run", "shown", "--data", str(text_file), "--max-steps", "20", *TINY, columns=140)
     assert "\r\x1b[2K[" in output
     redrawn = [part for part in output.split("\r\x1b[2K") if part.startswith("[=")]
     assert redrawn
-    assert all(len(part.split("\r")[0].split("\n")[0]) < 100 for part in redrawn)
+    assert all(len(part.split("\r")[0].split("\n")[0]) < 140 for part in redrawn)
     assert "val perplexity" in output
 
 
@@ -142,8 +142,10 @@ def test_control_and_watch_reach_a_running_training(lm: Lm, text_file: Path) -> 
         wait_for_step(process, 5)
         with start_lm("watch", "live") as watcher:
             try:
+                assert watcher.stdout is not None
+                assert watcher.stdout.readline() == "live is running\n"
                 steer(lm)
-                watched, _ = watcher.communicate(timeout=60)
+                watched = watcher.stdout.read()
             finally:
                 watcher.kill()
                 process.kill()
