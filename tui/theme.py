@@ -55,6 +55,12 @@ LIGHT = Theme(
 SERIES_DARK = ("#6cb6e8", "#e6a23c", "#5fbf8f", "#d98cc0", "#e8df6b", "#e0745a", "#9c8fe0", "#b8bdc6")
 SERIES_LIGHT = ("#1f6fb2", "#a8690a", "#16794f", "#a3498a", "#7d7300", "#b3401f", "#5a49b5", "#4d545e")
 
+
+def series_colours(dark: bool) -> tuple[str, ...]:
+    """The hues of series, for the theme."""
+    return SERIES_DARK if dark else SERIES_LIGHT
+
+
 MARKERS = "●▲■◆▼✚★○"
 MARKERS_ASCII = "o^s*v+x@"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -11,8 +12,7 @@ from textual.widgets import Input
 from tui.messages import CursorMoved, CurvesChanged, RequestsChanged
 from tui.panel import Panel
 from tui.screens.base import BaseScreen
-from tui.theme import MARKERS
-from tui.widgets.chart_view import series_colours
+from tui.theme import MARKERS, series_colours
 from tui.widgets.run_list import SORTS, RunList, arrange
 
 if TYPE_CHECKING:
@@ -32,23 +32,45 @@ class RunsPanel(Panel):
         yield RunList()
 
 
+class Placeholder(Panel):
+    """An empty panel, for the first moment."""
+
+    def __init__(self, title: str) -> None:
+        self.TITLE = title
+        super().__init__()
+
+
 class WatchScreen(BaseScreen):
     """The first screen."""
 
     MODE = "watch"
     AUTO_FOCUS = "RunList"
+    ready = False
+    """Whether the panels beside the list are there."""
 
     def compose_panels(self) -> ComposeResult:
+        yield RunsPanel(id="runs")
+        for title in ("Curves", "Rates", "Facts", "Samples"):
+            yield Placeholder(title)
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._mount_curves)
+
+    async def _mount_curves(self) -> None:
+        """Put the panels in their places; they bring numpy with them, which the first paint does not wait for."""
         from tui.widgets.chart_panel import ChartPanel
         from tui.widgets.facts import FactsPanel
         from tui.widgets.rates import RatesPanel
         from tui.widgets.samples import SamplesPanel
 
-        yield RunsPanel(id="runs")
-        yield ChartPanel(self.lm.settings, id="curves")
-        yield RatesPanel(id="rates")
-        yield FactsPanel(id="facts-panel")
-        yield SamplesPanel(id="samples-panel")
+        body = self.query_one("#body")
+        async with self.batch():
+            await body.remove_children(Placeholder)
+            await body.mount(ChartPanel(self.lm.settings, id="curves"))
+            await body.mount(RatesPanel(id="rates"), FactsPanel(id="facts-panel"), SamplesPanel(id="samples-panel"))
+            self.show_panel(self.front, focus=False)
+        self.ready = True
+        self.refresh_chart()
 
     @property
     def list(self) -> RunList:
@@ -96,6 +118,8 @@ class WatchScreen(BaseScreen):
         self.list.overlay = slots
         self.list.refresh()
         self.lm.follow(frozenset(slots))
+        if not self.ready:
+            return
         self.chart.show(slots, self.lm.data)
         self.refresh_facts()
 
@@ -116,6 +140,8 @@ class WatchScreen(BaseScreen):
         rates.show(data, self.chart.slots.get(name or "", 0), self.chart.x_kind, self.chart.viewport)
 
     def receive(self, message: Message) -> None:
+        if not self.ready:
+            return
         if isinstance(message, CurvesChanged) and message.names & self.chart.slots.keys():
             self.chart.redraw()
             if self.lm.selected in message.names:
@@ -127,7 +153,8 @@ class WatchScreen(BaseScreen):
 
     def on_run_list_moved(self, message: RunList.Moved) -> None:
         self.lm.selected = message.name
-        self.chart.cursor_step = None
+        if self.ready:
+            self.chart.cursor_step = None
         self.refresh_chart()
 
     def on_run_list_toggled(self, message: RunList.Toggled) -> None:
@@ -162,7 +189,7 @@ class WatchScreen(BaseScreen):
         if self.query_one(RunsPanel).has_class("-filtering"):
             field.value = ""
             self.query_one(RunsPanel).remove_class("-filtering")
-        elif self.chart.cursor_step is not None:
+        elif self.ready and self.chart.cursor_step is not None:
             self.chart.set_cursor(None)
         self.set_focus(self.list)
 
@@ -206,26 +233,28 @@ class WatchScreen(BaseScreen):
         self.lm.settings.sort_reverse = not self.lm.settings.sort_reverse
         self.refresh_rows(self.lm.rows)
 
+    def _steer(self, act: Callable[[ChartPanel], None]) -> None:
+        """Do something to the chart, once it is there; the small curves follow."""
+        if self.ready:
+            act(self.chart)
+            self.refresh_facts()
+
     def action_chart(self, what: str) -> None:
         """Next metric, x-axis, y-scale or smoothing."""
-        self.chart.cycle(what)
-        self.refresh_facts()
+        self._steer(lambda chart: chart.cycle(what))
 
     def action_zoom(self, factor: float) -> None:
         """Zoom around the cursor."""
-        self.chart.zoom(factor)
-        self.refresh_facts()
+        self._steer(lambda chart: chart.zoom(factor))
 
     def action_zoom_reset(self) -> None:
         """Show the whole curve."""
-        self.chart.zoom_reset()
-        self.refresh_facts()
+        self._steer(lambda chart: chart.zoom_reset())
 
     def action_pan(self, share: float) -> None:
         """Move the view."""
-        self.chart.pan(share)
-        self.refresh_facts()
+        self._steer(lambda chart: chart.pan(share))
 
     def action_cursor(self, by: int) -> None:
         """Move the reading cursor."""
-        self.chart.move_cursor(by)
+        self._steer(lambda chart: chart.move_cursor(by))

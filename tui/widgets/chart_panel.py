@@ -18,8 +18,8 @@ from tui.messages import CursorMoved
 from tui.panel import Panel
 from tui.run_data import METRICS, X_FIELDS, RunData, lr_changes, number
 from tui.settings import Settings
-from tui.theme import MARKERS, MARKERS_ASCII, ascii_only
-from tui.widgets.chart_view import ChartView, series_colours
+from tui.theme import MARKERS, MARKERS_ASCII, ascii_only, series_colours
+from tui.widgets.chart_view import ChartView
 
 Choice = TypeVar("Choice")
 SMOOTHINGS = (0.0, 0.6, 0.9, 0.97)

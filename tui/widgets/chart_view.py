@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from tui.charts import plot as charts
 from tui.panel import Guarded
-from tui.theme import SERIES_DARK, SERIES_LIGHT, ascii_only
+from tui.theme import ascii_only, series_colours
 
 
 class ChartView(Guarded):
@@ -81,11 +81,6 @@ class ChartView(Guarded):
         event.stop()
         if self._drawing is not None:
             self.post_message(self.Wheel(self._drawing.x_at(event.x), factor))
-
-
-def series_colours(dark: bool) -> tuple[str, ...]:
-    """The hues of series, for the theme."""
-    return SERIES_DARK if dark else SERIES_LIGHT
 
 
 def series_styles(theme: str, variables: dict[str, str], background: Color) -> dict[int, Style]:
