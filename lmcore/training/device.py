@@ -39,11 +39,11 @@ def gradient_scaler(device: torch.device, precision: str) -> torch.amp.GradScale
     return torch.amp.GradScaler(device.type) if precision == "fp16" else None
 
 
-def pays_to_compile(training: TrainingConfig, device: torch.device, steps_left: int | None) -> bool:
+def pays_to_compile(training: TrainingConfig, device: torch.device, total_steps: int | None) -> bool:
     """Whether to use `torch.compile`: as asked, or for `auto` on CUDA when the run is long enough."""
     if training.compile != "auto":
         return training.compile == "on"
-    return device.type == "cuda" and (steps_left is None or steps_left >= COMPILE_REPAID_AFTER)
+    return device.type == "cuda" and (total_steps is None or total_steps >= COMPILE_REPAID_AFTER)
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:

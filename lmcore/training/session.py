@@ -76,6 +76,8 @@ def train(config: Config, run: Run, *, resume: bool = False, report: Report | No
                     _announce(trainer, resume)
                     why = trainer.train()
                     summary = summarize(trainer, why)
+                if trainer.requests.impatient():
+                    why = "interrupted"  # perhaps while the last figures were made: a resumed run makes them
             except BaseException as error:
                 _finish_with_error(trainer, error)
                 raise

@@ -111,3 +111,18 @@ def test_an_interrupt_within_an_evaluation_leaves_it_to_the_resumed_run(configur
     assert [event["loss"] for event in resumed.events("eval")] == [event["loss"] for event in whole.events("eval")]
     assert resumed.summary["best_step"] == whole.summary["best_step"]
     assert resumed.run.checkpoint("best").name == whole.run.checkpoint("best").name
+
+
+def test_an_interrupt_within_the_last_scoring_leaves_it_to_the_resumed_run(configure: Configure, start: Start) -> None:
+    config = configure(eval__max_tokens=0)
+
+    def report(event: dict[str, object]) -> None:
+        if event["kind"] == "checkpoint" and event["reason"] == "final":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    cut = start(config, "cut", report=report)
+    assert (cut.summary["why"], cut.summary["signal"], cut.summary["steps"]) == ("interrupted", signal.SIGINT, 12)
+    assert cut.summary["test_loss"] is None
+    resumed = start(config, "cut", resume=True)
+    assert (resumed.summary["why"], resumed.summary["steps"]) == ("done", 12)
+    assert resumed.summary["test_loss"] is not None

@@ -6,6 +6,7 @@ import errno
 import itertools
 import math
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -377,3 +378,19 @@ def test_the_model_is_the_one_its_seed_gives(configure: Configure) -> None:
     workplace = prepare(config)
     again = build_model(config.model, workplace.data.tokenizer.vocab_size, seed=42)
     assert all(torch.equal(a, b) for a, b in zip(new_model(workplace).parameters(), again.parameters(), strict=True))
+
+
+def test_pretrained_vectors_are_put_in_and_what_they_lack_is_told(configure: Configure, start: Start, tmp_path: Path) -> None:
+    vectors = tmp_path / "glove.txt"
+    vectors.write_text("".join(f"{token} {' '.join(['0.25'] * 16)}\n" for token in "thecat"))
+    config = configure(model__embedding=str(vectors), model__freeze_embedding=True, training__max_steps=2)
+    trained = start(config)
+    tokenizer = prepare(config).data.tokenizer
+    table = weights(trained)["embedding.weight"]
+    assert (table[tokenizer.encode("cat")] == 0.25).all()
+    assert (table[tokenizer.encode("s")] != 0.25).all()
+    warnings = [event["message"] for event in trained.events("warning") if event["what"] == "data"]
+    assert any("5 of" in message for message in warnings)
+    missing = configure(model__embedding=str(tmp_path / "nothing.txt"))
+    with pytest.raises(LmError, match=r"nothing\.txt"):
+        start(missing, "missing")
