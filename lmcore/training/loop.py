@@ -7,7 +7,7 @@ One step reads as in a textbook, with the loss a mean over all tokens of `accumu
     w ← optimizer(w, g, lr(step)), unless g is not finite     update
     average ← average of the weights so far                   update
 
-All that the loop remembers is in `state`, so a run resumed from a checkpoint is the same run.
+All that the loop remembers goes into a checkpoint (`snapshot.py`), so a resumed run is the same run.
 """
 
 from __future__ import annotations
@@ -182,10 +182,10 @@ class Trainer:
         if self.scaler is not None:
             for optimizer in self.optimizers.parts:
                 self.scaler.unscale_(optimizer)
-        with_gradient = [parameter for parameter in self.trained.values() if parameter.grad is not None]
-        self.grad_norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in with_gradient if parameter.grad is not None])
+        parameters = list(self.trained.values())
+        self.grad_norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
         if self.config.optimizer.grad_clip:
-            torch.nn.utils.clip_grads_with_norm_(with_gradient, self.config.optimizer.grad_clip, self.grad_norm)
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.config.optimizer.grad_clip, self.grad_norm)
 
     def update(self, loss: Tensor, tokens: int) -> None:
         """Move the weights and their average, unless loss or gradient is not finite; count the step either way."""

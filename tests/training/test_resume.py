@@ -74,6 +74,8 @@ def test_a_resumed_run_is_the_same_run(case: str, configure: Configure, start: S
     assert equal(weights(parts.run, "trainer.safetensors"), weights(whole.run, "trainer.safetensors"))
     for key in ("steps", "tokens", "train_loss", "val_loss", "test_loss", "best_step"):
         assert parts.summary[key] == whole.summary[key], key
+    averaging = any(name.startswith("trained:") for name in weights(whole.run, "trainer.safetensors"))
+    assert averaging == ("training.average" in CASES[case])
     evaluations = [[(event["step"], event["split"], event["loss"]) for event in trained.events("eval")] for trained in (parts, whole)]
     assert evaluations[0] == evaluations[1]
 
