@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from cli_parts.console import note, put, put_json
@@ -32,7 +33,7 @@ def watch(name: str, *, once: bool) -> None:
     while state in WAITING:
         time.sleep(POLL_SECONDS)
         state = run.state()  # asked before reading on, so that an end which it knows of is among the events
-        events = _drain(tail)
+        events = list(_drain(tail))
         for event in events:
             total = event.get("total_steps") or total if event.get("kind") == "start" else total
             if text := _describe(event, total):
@@ -53,7 +54,8 @@ def control(name: str, action: str, timeout: float, *, as_json: bool) -> None:
 
     run = find_run(name)
     tail = EventTail(run.events_path)
-    _drain(tail)
+    for _ in _drain(tail):
+        pass  # what was said before is no answer
     request = run.request(action)
     answer = _await_answer(tail, request, timeout)
     if answer is None:
@@ -80,10 +82,12 @@ def _await_answer(tail: EventTail, request: str, timeout: float) -> dict[str, An
     return None
 
 
-def _put_newest(past: list[dict[str, Any]]) -> int:
+def _put_newest(past: Iterable[dict[str, Any]]) -> int:
     """The newest start, report and scores; returns the run's total steps."""
     newest: dict[tuple[Any, Any], dict[str, Any]] = {}
     for event in past:
+        if event.get("kind") == "start":
+            newest.pop(("finish", None), None)  # a resumed run has not ended
         if event.get("kind") in ("start", "train", "eval", "finish"):
             key = (event["kind"], event.get("split"))
             newest.pop(key, None)
@@ -117,9 +121,7 @@ def _describe(event: dict[str, Any], total: int) -> str:
     return ""
 
 
-def _drain(tail: EventTail) -> list[dict[str, Any]]:
-    """Everything there is now."""
-    found: list[dict[str, Any]] = []
+def _drain(tail: EventTail) -> Iterator[dict[str, Any]]:
+    """Everything there is now, piece by piece: event files can be larger than memory."""
     while events := tail.poll():
-        found += events
-    return found
+        yield from events

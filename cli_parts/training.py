@@ -42,8 +42,9 @@ def start_run(preset: str, corpus: str | None, name: str | None, assignments: li
     run = create_run(run_name, config, who_made_it(stem, config, data))
     try:
         return _train(run, config, resume=False, as_json=as_json)
-    except BaseException:
-        discard_untrained(run)
+    except BaseException as error:
+        if discard_untrained(run) and not isinstance(error, Exception):
+            note("Interrupted before the first step: no run was kept.")
         raise
 
 
@@ -136,16 +137,19 @@ def refuse_taken(name: str) -> None:
     from lmcore.runs.store import check_name, runs_root
 
     check_name(name)
-    if (runs_root() / name).exists():
+    place = runs_root() / name
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise UsageError(f"There is already a run '{name}'.", f"Continue it with `lm train --resume {name}`, or choose another name with --run.")
 
 
-def discard_untrained(run: Run) -> None:
-    """Take a run away that failed before its first step, so that it does not block its name."""
+def discard_untrained(run: Run) -> bool:
+    """Take a run away that ended before its first step, so that it does not block its name; whether it was one."""
     from lmcore.runs import remove_run
 
-    if run.path.exists() and not run.checkpoints() and run.glance().train is None and not run.is_active():
-        remove_run(run)
+    if not run.path.exists() or run.checkpoints() or run.glance().train is not None or run.is_active():
+        return False
+    remove_run(run)
+    return True
 
 
 def _train(run: Run, config: Config, *, resume: bool, as_json: bool) -> int:

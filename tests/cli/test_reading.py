@@ -206,6 +206,15 @@ def test_watch_of_a_training_that_died_says_so(lm: Lm, runs: Path) -> None:
     assert "step 60/60" in out
 
 
+def test_watch_of_a_resumed_run_does_not_say_that_it_has_ended(lm: Lm, runs: Path) -> None:
+    with (runs / "tiny" / "events.jsonl").open("a") as events:
+        events.write('{"kind": "start", "time": 1, "resumed_from": 60, "total_steps": 90, "pid": 999999999}\n')
+    out = lm("watch", "tiny").out
+    assert out.startswith("tiny is crashed")
+    assert "finished" not in out
+    assert "resumed from step 60" in out
+
+
 def test_a_run_interrupted_before_its_first_evaluation_can_write(lm: Lm, runs: Path) -> None:
     (runs / "tiny" / "best").unlink()
     assert lm("generate", "9", "--run", "tiny").code == 0

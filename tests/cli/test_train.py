@@ -101,6 +101,20 @@ def test_the_summary_is_a_table_without_json(lm: Lm, text_file: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_the_first_step_leaves_nothing(text_file: Path, number: signal.Signals, code: int) -> None:
+    with start_lm("train", "--run", "early", "--data", str(text_file), "--max-steps", "1000000", *TINY) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("training early")
+        time.sleep(0.1)  # PyTorch is being imported, which takes more than a second
+        process.send_signal(number)
+        err = process.stderr.read()
+        assert process.wait(timeout=60) == code
+    assert "no run was kept" in err
+    assert not (Path(os.environ["LM_RUNS"]) / "early").exists()
+
+
+@pytest.mark.slow
 def test_a_terminal_gets_one_line_that_redraws(text_file: Path) -> None:
     output = in_terminal("train", "--run", "shown", "--data", str(text_file), "--max-steps", "20", *TINY, columns=140)
     assert "\r\x1b[2K[" in output
