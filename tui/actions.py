@@ -64,7 +64,14 @@ ACTIONS: tuple[Action, ...] = (
     # Watch: the chart.
     Action("chart.x_axis", "x", "chart('x')", "x-axis", "Next x-axis: step, epoch, tokens, time.", ("watch", "compare")),
     Action("chart.y_scale", "y", "chart('log')", "y log", "Logarithmic or linear y-axis.", ("watch", "compare")),
-    Action("chart.smooth", "m", "chart('smooth')", "smooth", "Next smoothing: none, 0.6, 0.9, 0.97; the raw curve stays as a ghost.", ("watch", "compare")),
+    Action(
+        "chart.smooth",
+        "m",
+        "chart('smooth')",
+        "smooth",
+        "Next smoothing: none, 0.6, 0.9, 0.97; the raw curve stays as a ghost.",
+        ("watch", "compare"),
+    ),
     Action(
         "chart.metric",
         "v",

@@ -22,7 +22,7 @@ from tui.messages import CurvesChanged, RequestsChanged, RunNotice, RunsChanged,
 from tui.requests import DONE, Requests
 from tui.screens.base import BaseScreen
 from tui.settings import checked_keys, load_settings, state_dir
-from tui.theme import DARK, LIGHT, ascii_only
+from tui.theme import DARK, LIGHT, ascii_only, theme_for
 from tui.watcher import ACTIVE, RunRow, Update, Watcher
 from tui.widgets.header import Header
 
@@ -90,9 +90,7 @@ class LmApp(App[None]):
         self.selected: str | None = run or self.settings.run or None
         if run:
             self.settings.mode = "watch"
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = self.settings.theme if self.settings.theme in (DARK.name, LIGHT.name) else DARK.name
+        self.use_theme(self.settings.theme)
         self.set_keymap(checked_keys(self.settings.keys))
 
     def on_load(self) -> None:
@@ -134,9 +132,16 @@ class LmApp(App[None]):
         self.settings.mode = mode
         self.switch_mode(mode)
 
+    def use_theme(self, name: str) -> None:
+        """Take on a theme, in what colours the terminal has."""
+        theme = theme_for(name, sixteen_colours=self.console.color_system in ("standard", "windows"))
+        self.register_theme(theme)
+        self.theme = theme.name
+
     def action_toggle_theme(self) -> None:
         """Switch between light and dark, and remember it."""
-        self.theme = self.settings.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+        self.settings.theme = LIGHT.name if self.settings.theme != LIGHT.name else DARK.name
+        self.use_theme(self.settings.theme)
         for screen in self._open_screens():
             screen.refresh_rows(self.rows)
 

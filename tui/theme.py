@@ -56,13 +56,50 @@ SERIES_DARK = ("#6cb6e8", "#e6a23c", "#5fbf8f", "#d98cc0", "#e8df6b", "#e0745a",
 SERIES_LIGHT = ("#1f6fb2", "#a8690a", "#16794f", "#a3498a", "#7d7300", "#b3401f", "#5a49b5", "#4d545e")
 
 
-def series_colours(dark: bool) -> tuple[str, ...]:
-    """The hues of series, for the theme."""
-    return SERIES_DARK if dark else SERIES_LIGHT
+# Exactly the colours of terminals that have 16: any other would be rounded, most of them to the same grey.
+SERIES_16_DARK = ("#55ffff", "#ffff55", "#55ff55", "#ff55ff", "#ff5555", "#5555ff", "#aa5500", "#aaaaaa")
+SERIES_16_LIGHT = ("#0000aa", "#aa5500", "#00aa00", "#aa00aa", "#aa0000", "#00aaaa", "#5555ff", "#555555")
+
+
+def series_colours(theme: str) -> tuple[str, ...]:
+    """The hues of series, for the theme of that name."""
+    if theme.endswith("-16"):
+        return SERIES_16_DARK if "dark" in theme else SERIES_16_LIGHT
+    return SERIES_DARK if "dark" in theme else SERIES_LIGHT
+
+
+def theme_for(name: str, sixteen_colours: bool) -> Theme:
+    """The theme `lm-dark` or `lm-light`, in the terminal's own colours where there are only 16."""
+    theme = LIGHT if name == LIGHT.name else DARK
+    if not sixteen_colours:
+        return theme
+    accent, quiet = ("#55ffff", "#aaaaaa") if theme is DARK else ("#0000aa", "#555555")
+    ground, text = ("#000000", "#ffffff") if theme is DARK else ("#ffffff", "#000000")
+    cursor = {"block-cursor-background": accent, "block-cursor-foreground": ground, "border": quiet, "footer-key-foreground": accent}
+    return Theme(
+        name=f"{theme.name}-16",
+        primary=accent,
+        secondary=quiet,
+        accent=accent,
+        warning="#ffff55" if theme is DARK else "#aa5500",
+        error="#ff5555" if theme is DARK else "#aa0000",
+        success="#55ff55" if theme is DARK else "#00aa00",
+        foreground=text,
+        background=ground,
+        surface=ground,
+        panel=ground,
+        dark=theme.dark,
+        variables={**theme.variables, **cursor},
+    )
 
 
 MARKERS = "●▲■◆▼✚★○"
 MARKERS_ASCII = "o^s*v+x@"
+
+
+def ellipsis() -> str:
+    """What stands for text that is cut off."""
+    return "~" if ascii_only() else "…"
 
 
 def ascii_only() -> bool:

@@ -101,7 +101,7 @@ class WatchScreen(BaseScreen):
         wanted = self.query_one("#filter", Input).value
         runs = self.list
         runs.sort, runs.reverse = settings.sort, settings.sort_reverse
-        runs.colours = series_colours("light" not in self.lm.theme)
+        runs.colours = series_colours(self.lm.theme)
         runs.requested = self.lm.requested()
         shown = arrange(rows, wanted, settings.sort, settings.sort_reverse)
         panel = self.query_one(RunsPanel)

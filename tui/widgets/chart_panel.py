@@ -122,7 +122,7 @@ class ChartPanel(Panel):
         self.query_one("#legend", Static).update(self._legend())
 
     def _legend(self) -> Text:
-        colours = series_colours("light" not in self.app.theme)
+        colours = series_colours(self.app.theme)
         markers = MARKERS_ASCII if ascii_only() else MARKERS
         legend = Text(no_wrap=True, overflow="ellipsis")
         for name, slot in self.slots.items():

@@ -96,7 +96,7 @@ def series_styles(theme: str, variables: dict[str, str], background: Color) -> d
         charts.WARNING: ground + Style(color=Color.parse(variables["warning"]).rich_color, bold=True),
         charts.LR_CHANGE: ground + Style(color=Color.parse(variables["accent"]).rich_color),
     }
-    for number, hue in enumerate(series_colours("light" not in theme)):
+    for number, hue in enumerate(series_colours(theme)):
         colour = Color.parse(hue)
         styles[charts.SERIES + number] = ground + Style(color=colour.rich_color)
         styles[charts.GHOST + number] = ground + Style(color=background.blend(colour, 0.38).rich_color)

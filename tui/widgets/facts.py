@@ -30,16 +30,18 @@ class FactsPanel(Panel):
 
     TITLE = "Facts"
 
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's own name)
+        super().__init__(id=id)
+        self._last: tuple[RunRow | None, RunData | None, tuple[str, ...]] | None = None
+        self._health: tuple[tuple[str, int, int], Gap | None, list[Sign]] | None = None
+
     def compose_panel(self) -> ComposeResult:
         with Pages():
             yield Static("", id="facts")
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's own name)
-        super().__init__(id=id)
-        self._health: tuple[tuple[str, int, int], Gap | None, list[Sign]] | None = None
-
     def show(self, row: RunRow | None, data: RunData | None, requested: Iterable[str] = ()) -> None:
         """Show a run; without its data, what the list knows of it."""
+        self._last = (row, data, tuple(requested))
         with self.guard():
             self.border_title = Content(harmless(row.name, keep_newlines=False) if row else self.TITLE)
             self.border_subtitle = row.state if row else ""
@@ -47,7 +49,7 @@ class FactsPanel(Panel):
             if row is None:
                 body.update("No run here yet. Start one in Presets (2), or with lm train.")
                 return
-            width = max(self.query_one(Pages).content_size.width, 20)
+            width = max(body.size.width, 20)
             if data is None:
                 body.update(_table(row_facts(row), width))
                 return
@@ -60,9 +62,14 @@ class FactsPanel(Panel):
             sign = Text(f"{signs[0].what}: {signs[0].message} {signs[0].remedy}", style="dim") if signs else None
             body.update(_stack(bar, asked, text, sign))
 
+    def on_resize(self) -> None:
+        """The columns depend on the width."""
+        if self._last is not None:
+            self.call_after_refresh(self.show, *self._last)
+
     def _read_health(self, name: str, data: RunData) -> tuple[Gap | None, list[Sign]]:
-        """Gap and signs; worked out anew only when there is another evaluation, or a tenth more of training."""
-        key = (name, len(data.val), len(data.train) * 10 // max(len(data.train), 1) if len(data.train) < 10 else int(math.log(len(data.train)) * 10))
+        """Gap and signs; worked out anew only when there is another evaluation, or fifty more train events."""
+        key = (name, len(data.val), len(data.train) // 50)
         if self._health is None or self._health[0] != key:
             curves = curves_of(data)
             self._health = (key, generalization_gap(curves), diagnose(curves))
@@ -130,7 +137,7 @@ def progress_bar(row: RunRow, data: RunData, width: int) -> Text:
     step = int(number(data.last_train.get("step"))) if data.last_train.get("step") is not None else row.step
     total = number(data.start.get("total_steps"))
     epoch = number(data.last_train.get("epoch"))
-    text = Text(no_wrap=True, overflow="ellipsis")
+    text = Text(no_wrap=True, overflow="crop")
     text.append(f"step {step:,}" + (f"/{int(total):,}" if math.isfinite(total) and total else ""))
     if math.isfinite(epoch):
         text.append(f"   epoch {epoch:.1f}")
@@ -152,7 +159,7 @@ def _table(facts: list[tuple[str, str]], width: int) -> Text:
     pairs = 2 if width >= 44 else 1
     room = (width - 4 * (pairs - 1)) // pairs
     rows = -(-len(facts) // pairs)
-    text = Text(no_wrap=True, overflow="ellipsis")
+    text = Text(no_wrap=True, overflow="crop")
     for row in range(rows):
         for pair in range(pairs):
             at = row + pair * rows

@@ -13,7 +13,8 @@ from tui.panel import Panel
 from tui.run_data import METRICS, RunData, number
 from tui.widgets.chart_view import ChartView
 
-SHOWN = ("lr", "grad_norm", "tokens_per_second")
+# Metric and smoothing: a learning rate has no noise.
+SHOWN = {"lr": 0.0, "grad_norm": 0.9, "tokens_per_second": 0.9}
 
 
 class RatesPanel(Panel):
@@ -29,12 +30,12 @@ class RatesPanel(Panel):
     def show(self, data: RunData | None, colour: int, x_kind: str, viewport: Viewport) -> None:
         """Show a run's curves in the hue that it has on the large chart."""
         with self.guard():
-            for metric in SHOWN:
+            for metric, smoothing in SHOWN.items():
                 plot = Plot([], x_kind=x_kind, viewport=viewport, bare=True)
                 value = ""
                 if data is not None:
                     with data.lock:
-                        curve = data.curve(metric, "train")
+                        curve = data.curve(metric, "train", smoothing)
                         if curve is not None and len(curve):
                             plot.series.append(Series(metric, data.x("train", x_kind), curve, colour))
                         value = format_value(number(data.last_train.get(metric)))

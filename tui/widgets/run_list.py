@@ -16,7 +16,7 @@ from textual.strip import Strip
 
 from lmcore.text import harmless, human_count
 from tui.panel import Guarded
-from tui.theme import MARKERS, MARKERS_ASCII, ascii_only
+from tui.theme import MARKERS, MARKERS_ASCII, ascii_only, ellipsis
 from tui.watcher import RunRow
 
 GLYPHS = {"running": "▶", "paused": "‖", "finished": "✓", "stopped": "■", "crashed": "✗", "stale": "?", "created": "·"}
@@ -215,9 +215,9 @@ class RunList(Guarded, ScrollView, can_focus=True, inherit_bindings=False):
             text = column.text(row)
             style = base if column.name in ("name", "ppl") else quiet
             if column.name == "state":
-                text = f"{self.requested[row.name]}…" if row.name in self.requested else text
+                text = f"{self.requested[row.name]}{ellipsis()}" if row.name in self.requested else text
                 style = base + self._state_style(row)
-            text = text if len(text) <= room else text[: room - 1] + "…"
+            text = text if len(text) <= room else text[: room - 1] + ellipsis()
             segments.append(Segment((text.rjust(room) if column.right else text.ljust(room)) + " ", style))
         return Strip(segments).adjust_cell_length(width, base)
 
