@@ -14,6 +14,7 @@ import typer
 
 from cli_parts.console import RED, note, paint
 from lmcore.errors import LmError
+from lmcore.text import harmless
 
 # The base of all complaints of typer's parser; typer exports only this one of its descendants.
 PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -44,7 +45,7 @@ def run_safely(app: Callable[..., Any], arguments: list[str]) -> int:
 
 def say(message: str, hint: str = "") -> None:
     """One sentence what is wrong, one what to do, on stderr."""
-    note(f"{paint('error:', RED, sys.stderr)} {message}" + (f"\n{hint}" if hint else ""))
+    note(f"{paint('error:', RED, sys.stderr)} {harmless(message)}" + (f"\n{harmless(hint)}" if hint else ""))
 
 
 def explain(error: Exception) -> tuple[str, str, int]:

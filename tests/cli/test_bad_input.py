@@ -143,6 +143,14 @@ def test_debug_after_two_dashes_is_a_prompt(lm: Lm) -> None:
     assert "no run 'nobody'" in answer.err
 
 
+@pytest.mark.parametrize("arguments", [["presets", "show"], ["runs", "show"], ["train", "--data"], ["train", "--set"], ["eval"]])
+def test_what_was_typed_is_said_back_without_its_control_characters(lm: Lm, arguments: list[str]) -> None:
+    answer = lm(*arguments, "\x1b[2J\u202ex")
+    assert answer.code == 2
+    assert "\x1b" not in answer.err
+    assert "\u202e" not in answer.err
+
+
 def test_a_bug_is_said_plainly(lm: Lm, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError("a bug")
