@@ -61,10 +61,7 @@ def continue_run(name: str, refused: dict[str, str | None], assignments: list[st
             f"The run '{run.name}' is still training.", f"Follow it with `lm watch {run.name}`, or stop it with `lm control {run.name} stop`."
         )
     settings: dict[str, Any] = {**parse_assignments(assignments), **chosen}
-    config = run.config().with_settings(settings)
-    if settings:
-        keep_settings(run, config)
-    return _train(run, config, resume=True, as_json=as_json)
+    return _train(run, run.config().with_settings(settings), resume=True, as_json=as_json)
 
 
 def find_lr(preset: str, corpus: str | None, assignments: list[str], steps: int, device: str | None, *, as_json: bool) -> None:
@@ -96,20 +93,6 @@ def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: di
     if "data.corpus" in settings:
         settings["data.corpus"] = corpus_setting(settings["data.corpus"])
     return start.config.with_settings(settings), start.name
-
-
-def keep_settings(run: Run, config: Config) -> None:
-    """Make `config` the run's own, so that it also goes on with it the next time.
-
-    Raises:
-        UsageError: a setting changes that makes the run what it is.
-    """
-    from lmcore.training.state import check_unchanged
-
-    check_unchanged(run.config(), config)
-    new = run.path / ".config.toml.new"
-    new.write_text(config.to_toml(), encoding="utf-8")
-    new.replace(run.path / "config.toml")
 
 
 def who_made_it(preset: str, config: Config, data: Data) -> dict[str, Any]:

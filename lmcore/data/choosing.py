@@ -16,6 +16,7 @@ from lmcore.data.text_splits import SplitTexts, TextSplit
 from lmcore.data.tokenizers import Tokenizer, load_tokenizer
 from lmcore.data.vocabularies import bpe_tokenizer, char_tokenizer, gpt1_tokenizer, gpt2_tokenizer, word_tokenizer
 from lmcore.errors import LmError, UsageError
+from lmcore.hub import hub_file
 
 # Part of the key under which a trained tokenizer is kept: raise it when training changes.
 FORMAT = 1
@@ -133,15 +134,7 @@ def _bpe_folder(kind: str, config: TokenizerConfig, corpus: Corpus, cache: Path)
 def _from_hub(kind: str, folder: Path) -> Path:
     names = " and ".join(_FILES[kind])
     hint = f"Put {names} into a folder of $LM_DATA, or name their folder with tokenizer.path."
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-    except ImportError:
-        raise LmError(f"The {kind} tokenizer's two files were not found.", f"{hint} With `pip install 'lm-tui[hub]'` they are fetched.") from None
-    try:
-        fetched = [Path(hf_hub_download(_HUB[kind], name)) for name in ("vocab.json", "merges.txt")]
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError):
-        raise LmError(f"The {kind} tokenizer's two files were not found, and the Hub is out of reach.", hint) from None
+    fetched = [hub_file(_HUB[kind], name, hint) for name in ("vocab.json", "merges.txt")]
     for source, name in zip(fetched, _FILES[kind], strict=True):
         with replacing(folder / name) as new:
             new.write_bytes(source.read_bytes())

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lmcore.errors import LmError
+from lmcore.hub import hub_file
 from lmcore.models.base import LanguageModel
 from lmcore.models.weights import WEIGHTS_FILE, read_safetensors
 
@@ -42,7 +43,7 @@ def apply_pretrained_embedding(model: LanguageModel, source: str, tokens: list[s
     if path.is_dir():
         path = path / WEIGHTS_FILE
     elif path.suffix != ".safetensors":
-        path = _download(source)
+        path = hub_file(source, WEIGHTS_FILE, RANDOM_INSTEAD)
     if not path.is_file():
         raise LmError(f"There is no table of embeddings {path}.", RANDOM_INSTEAD)
     first = int(pad_first)
@@ -105,17 +106,3 @@ def _open_text(path: Path) -> Iterator[io.TextIOBase]:
             yield lines
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise LmError(f"{path} cannot be read: {error}.", "Name a text file in GloVe's format, or set model.embedding=random.") from None
-
-
-def _download(name: str) -> Path:
-    """The weights file of a model on the Hub, from its cache or the network."""
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    except ImportError:
-        raise LmError(f"'{name}' would come from the Hub, which needs huggingface-hub.", f"pip install 'lm-tui[hub]'. Or: {RANDOM_INSTEAD}") from None
-    try:
-        return Path(hf_hub_download(name, WEIGHTS_FILE))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise LmError(f"The embedding '{name}' could not be had from the Hub ({reason.rstrip('.')}).", RANDOM_INSTEAD) from None
