@@ -45,7 +45,7 @@ class ProcessLine:
 class ProcessList(Static):
     """Processes as a table; a click on one of ours chooses its run."""
 
-    DEFAULT_CSS = "ProcessList { height: auto; margin-top: 1; }"
+    DEFAULT_CSS = "ProcessList { height: auto; margin-top: 1; text-wrap: nowrap; text-overflow: ellipsis; }"
 
     class Clicked(Message):
         """One of our runs was clicked."""
@@ -64,16 +64,16 @@ class ProcessList(Static):
         if not lines:
             self.update(Content.styled(empty, "$secondary"))
             return
-        mark = "*" if ascii_only() else "●"
-        room = max(self.size.width - 9 - 10 * len(titles) - 18, 12)
+        ours = "  * ours" if ascii_only() else "  ● ours"
+        room = max(self.size.width - 9 - 10 * len(titles) - len(ours), 12)
         head = f"{'pid':>7}  {'process':<{room}}" + "".join(f"{title:>10}" for title in titles)
         rows = [Content.styled(head, "$secondary")]
         for line in lines:
-            name = harmless(line.name, keep_newlines=False)
+            # Our runs by their own names: command lines all begin alike.
+            name = f"lm train {line.run}" if line.run else harmless(line.name, keep_newlines=False)
             text = f"{line.pid:>7}  {name[:room]:<{room}}" + "".join(f"{figure:>10}" for figure in line.figures)
-            ours = f"  {mark} {harmless(line.run)}" if line.run else ""
             style = "bold $foreground" if line.run and line.run == chosen else "$foreground"
-            rows.append(Content.assemble((text, style), (ours, "$accent")))
+            rows.append(Content.assemble((text, style), (ours if line.run else "", "$accent")))
         self.update(Content("\n").join(rows))
 
     def on_click(self, event: events.Click) -> None:
@@ -106,7 +106,7 @@ class DeviceBlock(Vertical):
         texts = {"load": said(None if load is None else 100 * load, "{:.0f} %"), "memory": memory}
         for kind, text in texts.items():
             average = record.average(f"{name}.{kind}")
-            over = "" if average is None or record.seconds < 1 else f"average {average:.0%} in {human_time(round(record.seconds))}"
+            over = "" if average is None or record.seconds < 10 else f"average {average:.0%} in {human_time(record.seconds)}"
             width = max(self.content_size.width - 8 - 22 - 26, 8)
             gauge = Content.assemble((f"{kind:<8}", "$secondary"), meter(shares[kind], width), f" {text:<20} ", (f"{over:>24}", "$secondary"))
             self.query_one(f"#{kind}", Static).update(gauge)

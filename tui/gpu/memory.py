@@ -91,7 +91,8 @@ class MemoryPanel(Panel):
         rows: list[Content] = [Content.styled(stacked(split, max(self.content_size.width, 10)), "$accent"), Content("")]
         for name, value in split.parts.items():
             mark = Content.assemble((f"{glyphs[name]} ", "$accent" if name not in ("others", "free") else "$secondary"))
-            rows.append(Content.assemble(mark, f"{name:<12}{said_bytes(value):>10}  ", (MEANING[name], "$secondary")))
+            meaning = "activations, libraries, data" if name == "rest" and split.parts["activations"] is None else MEANING[name]
+            rows.append(Content.assemble(mark, f"{name:<12}{said_bytes(value):>10}  ", (meaning, "$secondary")))
         rows += [Content(""), Content(dot.join(self._figures(record)))]
         body.update(Content("\n").join(rows))
 

@@ -13,6 +13,7 @@ OPTIMIZER_STATES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adam_l2"
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 RUNTIME_CPU = 350 * 2**20  # PyTorch's libraries and the data in RAM
 RUNTIME_GPU = 500 * 2**20  # the CUDA context and its kernels
+SCALED_BY = 4  # a speed is not scaled further than this
 LOGITS_CPU, LOGITS_GPU = 32 * 2**20, 256 * 2**20  # chunks of lmcore.models.loss; the logits and their gradient
 
 
@@ -120,12 +121,11 @@ def estimate_time(config: Config, total: int | None, evidence: list[Evidence]) -
     tokens = total_tokens(config, epoch)
     alike = [run for run in _newest(evidence) if _same_place(run, values)]
     same = next((run for run in alike if _same(run, values, "model")), None)
-    near = next((run for run in alike if run.parameters and run.config.get("model", {}).get("architecture") == config.model.architecture), None)
+    near = next((run for run in alike if total and _near(run, config, total)), None)
     limit = config.training.max_minutes * 60 or None
-    if tokens is None or (same is None and (near is None or total is None)):
-        return Time(limit, "at most, by training.max_minutes") if limit else UNKNOWN
     run = same or near
-    assert run is not None
+    if tokens is None or run is None:
+        return Time(limit, "at most, by training.max_minutes") if limit else UNKNOWN
     scale = 1.0 if same else (total or 1) / (run.parameters or 1)
     seconds = tokens / run.tokens_per_second * scale
     why = f"at the speed of {run.name}" if same else f"scaled from {run.name} by parameters"
@@ -150,6 +150,12 @@ def _newest(evidence: list[Evidence]) -> list[Evidence]:
 
 def _same(run: Evidence, values: dict[str, Any], *sections: str) -> bool:
     return all(run.config.get(section) == values[section] for section in sections)
+
+
+def _near(run: Evidence, config: Config, total: int) -> bool:
+    """A model of the same architecture and of a size from which this one's speed can be guessed."""
+    alike = run.config.get("model", {}).get("architecture") == config.model.architecture
+    return alike and run.parameters is not None and 1 / SCALED_BY <= total / run.parameters <= SCALED_BY
 
 
 def _same_place(run: Evidence, values: dict[str, Any]) -> bool:

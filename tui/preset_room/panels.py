@@ -35,7 +35,7 @@ class PresetList(Panel):
         options = self.query_one(OptionList)
         options.set_options(lines)
         names = [preset.name for preset in presets]
-        options.highlighted = names.index(chosen) if chosen in names else 0
+        options.highlighted = names.index(chosen) if chosen in names else names.index("quick")
 
 
 class SettingsPanel(Panel):
@@ -169,8 +169,9 @@ class PlanPanel(Panel):
         warn = "!" if ascii_only() else "⚠"
         if draft.problem:
             lines.append(Content.styled(f"{warn} {harmless(draft.problem, keep_newlines=False)}", "$error"))
-        for said in advice(draft.config):
-            lines.append(Content.styled(f"{warn} {said.level}: {said.message}", "$error" if said.level == "wrong" else "$warning"))
+        lines += [
+            Content.styled(f"{warn} {said.level}: {said.message}", "$error" if said.level == "wrong" else "$warning") for said in advice(draft.config)
+        ]
         lines += self._differences(draft, against)
         if draft.preset.notes:
             paragraphs = "\n\n".join(" ".join(part.split()) for part in harmless(draft.preset.notes).split("\n\n"))

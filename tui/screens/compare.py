@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -18,6 +19,9 @@ from tui.widgets.chart_panel import MAX_SERIES, ChartPanel
 
 if TYPE_CHECKING:
     from tui.watcher import RunRow
+
+
+AGAIN_SECONDS = 10.0
 
 
 class Compared(Message):
@@ -37,8 +41,14 @@ class CompareScreen(BaseScreen):
     CompareScreen #body { layout: grid; grid-size: 2 2; grid-columns: 2fr 3fr; grid-rows: 1fr 1fr; }
     CompareScreen.-fold #body { layout: vertical; }
     CompareScreen #table { column-span: 2; }
+    CompareScreen DataTable > .datatable--fixed { background: $background; }
     CompareScreen DataTable:focus { background-tint: $background 0%; }
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compared: list[str] = []
+        self._compared_at = 0.0
 
     def compose_panels(self) -> ComposeResult:
         yield TablePanel(id="table")
@@ -62,9 +72,12 @@ class CompareScreen(BaseScreen):
         names = self.chosen
         self.lm.follow(frozenset(names))
         self._draw_curves()
-        if names:
+        # Each comparison reads whole histories: while a run trains, now and then is enough.
+        if names and (names != self._compared or time.monotonic() - self._compared_at > AGAIN_SECONDS):
+            self._compared, self._compared_at = names, time.monotonic()
             self.compare_runs(names)
-        else:
+        elif not names:
+            self._compared = []
             self.query_one(TablePanel).show_nothing()
             self.query_one(DifferencesPanel).show({}, [])
 

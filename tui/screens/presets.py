@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from lmcore.config import Config
-    from tui.watcher import RunRow
 
 COUNT_AFTER_SECONDS = 0.3
 """A model is counted when typing has paused for so long."""
@@ -72,7 +71,8 @@ class PresetsScreen(BaseScreen):
     PresetsScreen #body { layout: grid; grid-size: 2 2; grid-columns: 1fr 2fr; grid-rows: 3fr 2fr; }
     PresetsScreen.-fold #body { layout: vertical; }
     PresetsScreen #preset-list { row-span: 2; }
-    PresetsScreen OptionList { height: 1fr; border: none; padding: 0; background: $background; scrollbar-size: 1 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    PresetsScreen OptionList { height: 1fr; border: none; padding: 0; background: $background; scrollbar-size: 1 1; }
+    PresetsScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
     PresetsScreen OptionList:focus { background-tint: $background 0%; }
     PresetsScreen OptionList > .option-list--option-disabled { color: $accent; }
     PresetsScreen OptionList > .option-list--option-highlighted { background: $block-cursor-background; }
@@ -98,7 +98,6 @@ class PresetsScreen(BaseScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.read_presets()
-        self.gather_evidence()
 
     def on_screen_suspend(self) -> None:
         # It holds torch: nobody counts while this screen is closed.
@@ -137,9 +136,9 @@ class PresetsScreen(BaseScreen):
         self._evidence = message.evidence
         self._reckon()
 
-    def refresh_rows(self, rows: list[RunRow]) -> None:
-        if rows:
-            self.gather_evidence()
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.gather_evidence()
 
     def receive(self, message: Message) -> None:
         if isinstance(message, TelemetryChanged):

@@ -195,7 +195,7 @@ class WriteScreen(BaseScreen):
                 if panel.column.state in ("waiting", "loading", "writing"):
                     panel.column.state = "stopped"
                     panel.show_status()
-        elif (view := self._cursor_view()) is not None:
+        elif (view := self._picked()) is not None:
             view.pick(None)
         else:
             super().action_leave()
@@ -293,30 +293,27 @@ class WriteScreen(BaseScreen):
 
     def action_token(self, by: int) -> None:
         """Move the cursor by a token, in the text that has the focus, else in the first."""
-        view = self._cursor_view() or self.text_panels[0].view
-        view.move(by)
+        self._meant().move(by)
 
     def on_token_view_picked(self, message: TokenView.Picked) -> None:
         if message.token is not None:
             for panel in self.text_panels:
                 if panel.view is not message.view and panel.view.cursor is not None:
                     panel.view.pick(None)
-        if message.token is not None or self._cursor_view() is None:
+        if message.token is not None or self._picked() is None:
             self.query_one(Alternatives).show(message.token)
 
-    def _cursor_view(self) -> TokenView | None:
-        """The text with the cursor."""
-        if isinstance(self.focused, TokenView):
-            return self.focused if self.focused.cursor is not None or not self._picked() else self._picked()
-        return self._picked()
+    def _meant(self) -> TokenView:
+        """The text that keys mean: the one with the cursor, else the one with the focus, else the first."""
+        focused = self.focused if isinstance(self.focused, TokenView) else None
+        return self._picked() or focused or self.text_panels[0].view
 
     def _picked(self) -> TokenView | None:
         return next((panel.view for panel in self.text_panels if panel.view.cursor is not None), None)
 
     def _chosen_text(self) -> tuple[TextPanel, int, str] | None:
         """Panel, sample and whole text that copy and keep mean."""
-        view = self._cursor_view()
-        panel = next((panel for panel in self.text_panels if panel.view is view), self.text_panels[0])
+        panel = next(panel for panel in self.text_panels if panel.view is self._meant())
         continuation = panel.column.text(panel.view.sample)
         if not continuation:
             self.notify("There is no text yet: write one first (enter in the prompt).", severity="warning")

@@ -27,7 +27,7 @@ class Token:
         return sum(self.probability < least for least in LEVELS)
 
 
-@dataclass
+@dataclass(eq=False)
 class Column:
     """What one checkpoint wrote so far.
 

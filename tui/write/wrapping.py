@@ -73,6 +73,8 @@ class Wrapped:
             self._new_line()
         while self._used + cell_len(atom) > self.width:
             head = chop_cells(atom, max(self.width - self._used, 1))[0]
+            if self._used and self._used + cell_len(head) > self.width:
+                head = ""  # not even one character has room
             self._append(number, head)
             atom = atom[len(head) :]
             self._new_line()
@@ -81,6 +83,8 @@ class Wrapped:
             self._word_width += cell_len(atom)
 
     def _append(self, number: int, text: str) -> None:
+        if not text:
+            return
         self.lines[-1].append((number, text))
         self._used += cell_len(text)
 
