@@ -187,4 +187,4 @@ def _nearest(name: str, cache_dir: Path | None) -> str:
     matches = difflib.get_close_matches(name, known_names(cache_dir), n=1, cutoff=0.6)
     if matches:
         return f"Did you mean '{matches[0]}'?"
-    return "`lm data list` shows the known ones; a file, a folder or a glob works too."
+    return "`lm data list` shows the known ones; --data PATH takes your own: a file, a folder or a glob."
