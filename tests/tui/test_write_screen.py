@@ -220,7 +220,7 @@ async def test_at_most_four_checkpoints(root: Path) -> None:
 async def test_without_a_checkpoint_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LM_STATE", str(tmp_path / "state"))
     record(tmp_path / "runs", "young", [start()])
-    async with opened(tmp_path / "runs", "write") as (app, screen, pilot):
+    async with opened(tmp_path / "runs", "write") as (app, _screen, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: "There is no checkpoint to write with." in notes(app))
         await pilot.press("escape", "a")
