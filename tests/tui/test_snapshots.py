@@ -20,6 +20,7 @@ from tui.widgets import run_list
 from tui.widgets.chart_view import ChartView
 
 SIZES = ((80, 24), (120, 40), (200, 60))
+pytestmark = pytest.mark.slow
 
 
 class Clock:

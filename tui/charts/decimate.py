@@ -7,6 +7,8 @@ import numpy as np
 from tui.charts.growing import Floats, Growing
 
 FACTOR = 16
+# Beyond this, scales overflow; no loss means anything there.
+LARGEST = 1e100
 # A column must span this many blocks for a block on its edge not to be seen in the wrong column.
 BLOCKS_PER_COLUMN = 8
 
@@ -14,7 +16,7 @@ BLOCKS_PER_COLUMN = 8
 class Pyramid:
     """Least and greatest of every 16, 256, ... values, kept up while values are appended: a redraw never visits a million points.
 
-    Infinities count as missing; a block without a finite value is NaN.
+    Infinities, and what is beyond 1e100, count as missing; a block without a value is NaN.
     """
 
     def __init__(self) -> None:
@@ -26,7 +28,7 @@ class Pyramid:
 
     def extend(self, values: Floats) -> None:
         """Append values [N]."""
-        values = np.where(np.isfinite(values), values, np.nan)
+        values = np.where(np.abs(values) <= LARGEST, values, np.nan)
         self.values.extend(values)
         low, high = self.values, self.values
         for depth in range(64):

@@ -64,8 +64,11 @@ class FactsPanel(Panel):
 
     def on_resize(self) -> None:
         """The columns depend on the width."""
+        self.call_after_refresh(self._show_again)
+
+    def _show_again(self) -> None:
         if self._last is not None:
-            self.call_after_refresh(self.show, *self._last)
+            self.show(*self._last)
 
     def _read_health(self, name: str, data: RunData) -> tuple[Gap | None, list[Sign]]:
         """Gap and signs; worked out anew only when there is another evaluation, or fifty more train events."""
