@@ -213,7 +213,8 @@ class LmApp(App[None]):
         self.notify(message.text, title=message.name, severity=message.severity)  # type: ignore[arg-type]
 
     def _open_screens(self) -> list[BaseScreen]:
-        return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen)]
+        # One that is opening has no widgets yet; it asks for what it needs itself.
+        return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen) and screen.is_mounted]
 
     def _pass_on(self, message: Any) -> None:
         for screen in self._open_screens():

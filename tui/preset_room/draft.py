@@ -62,7 +62,7 @@ def fits_alone(draft: Draft, name: str, text: str) -> bool:
     try:
         draft.preset.config.with_settings({name: text})
     except UsageError as error:
-        return error.message.startswith("[")
+        return error.message.startswith(f"[{name.partition('.')[0]}]")
     return True
 
 

@@ -1,0 +1,360 @@
+"""The Presets screen: list, settings and their edits, estimates, corpus, differences, and a start that outlives the screen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
+
+from lmcore.config import Config, setting_help
+from lmcore.presets import load_preset, preset_names
+from lmcore.runs import Run, find_run, identity
+from lmcore.telemetry import Cpu, Gpu, GpuReport
+from tests.tui.recorded import finish, record, start, train
+from tests.tui.scenes import FAKE_ENGINE, notes, opened, shown, until
+from tui.engine.client import Engine
+from tui.preset_room import starting
+from tui.preset_room.draft import Draft, choices, fits_alone
+from tui.preset_room.estimate import UNKNOWN, Evidence, estimate_memory, estimate_time, machine_for
+from tui.preset_room.evidence import gather
+from tui.screens.choosing import Choose
+from tui.screens.dialogs import AskName
+from tui.screens.presets import PresetsScreen
+from tui.screens.watch import WatchScreen
+
+GIB = 2**30
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LM_STATE", str(tmp_path / "state"))
+    # No torch in these tests: whoever counts is the computing process without it.
+    monkeypatch.setattr("tui.screens.presets.Engine", lambda say: Engine(say, FAKE_ENGINE))
+    monkeypatch.setattr("tui.telemetry.gpus", lambda: GpuReport(reason="There is no NVIDIA driver on this machine."))
+    (tmp_path / "runs").mkdir()
+    return tmp_path / "runs"
+
+
+async def chosen(screen: Any, pilot: Pilot[Any]) -> None:
+    """Wait until a preset is shown and counted."""
+    await until(pilot, lambda: screen.draft is not None and screen.plan.parameters is not None and screen.plan.memory is not None)
+    await pilot.pause()
+
+
+async def edit(screen: Any, pilot: Pilot[Any], name: str, value: str) -> None:
+    """Go to a setting, and type another value."""
+    options = screen.query_one("#settings", OptionList)
+    options.highlighted = options.get_option_index(name)
+    await pilot.pause()
+    await pilot.press("e")
+    screen.query_one("#value", Input).value = ""
+    await pilot.press(*(("full_stop" if c == "." else "minus" if c == "-" else "underscore" if c == "_" else c) for c in value))
+    await pilot.pause()
+
+
+def plan(screen: Any) -> str:
+    return shown(screen.query_one("#plan"))
+
+
+async def test_every_preset_and_every_setting_with_its_meaning(root: Path) -> None:
+    async with opened(root, "presets", size=(220, 220), preset="exp12") as (_, screen, pilot):
+        await chosen(screen, pilot)
+        listed = screen.query_one("#presets", OptionList)
+        assert [option.id for option in listed.options] == preset_names()
+        assert load_preset("exp12").summary in str(screen.settings_panel.border_title)
+        settings = shown(screen.query_one("#settings")).splitlines()
+        assert [line.strip() for line in settings if line.strip() in Config.model_fields] == list(Config.model_fields)
+        line = next(line for line in settings if line.split()[:1] == ["n_head"])
+        assert line.split()[1] == "12"
+        assert setting_help("model.n_head") in line
+        await pilot.press("home")
+        await chosen(screen, pilot)
+        assert screen.draft.preset.name == preset_names()[0]
+
+
+async def test_the_plan_names_parameters_memory_time_and_advice(root: Path) -> None:
+    async with opened(root, "presets", preset="exp12") as (app, screen, pilot):
+        await chosen(screen, pilot)
+        said = plan(screen)
+        assert "4,000 parameters, 3,600 learnable" in said
+        assert "✓ fits" in said
+        assert "time unknown until it has run on this machine" in said
+        assert "⚠ caution: A post-norm transformer at lr 0.001 without warm-up" in said
+        assert app.settings.preset == "exp12"
+
+
+async def test_typing_is_validated_and_escape_takes_it_back(root: Path) -> None:
+    async with opened(root, "presets", preset="quick") as (_, screen, pilot):
+        await chosen(screen, pilot)
+        before = screen.draft.text("optimizer.lr")
+        await edit(screen, pilot, "optimizer.lr", "-1")
+        assert "optimizer.lr = -1 is not possible: it must be above 0" in shown(screen.query_one("#problem"))
+        await pilot.press("enter")
+        assert isinstance(screen.focused, Input)
+        await pilot.press("s")
+        await pilot.press("escape")
+        assert screen.draft.edits == {}
+        assert screen.draft.text("optimizer.lr") == before
+        assert not screen.settings_panel.has_class("-wrong")
+
+
+async def test_an_edit_changes_plan_and_assignments_and_can_be_reset(root: Path) -> None:
+    async with opened(root, "presets", preset="quick") as (_, screen, pilot):
+        await chosen(screen, pilot)
+        await edit(screen, pilot, "model.n_layer", "7")
+        await pilot.press("enter")
+        await chosen(screen, pilot)
+        assert screen.draft.assignments() == ["model.n_layer=7"]
+        assert screen.draft.config.model.n_layer == 7
+        assert "7,000 parameters" in plan(screen)
+        assert f"model.n_layer {load_preset('quick').config.model.n_layer} → 7" in plan(screen)
+        await pilot.press("r")
+        assert screen.draft.edits == {}
+        await edit(screen, pilot, "training.seed", "5")
+        await pilot.press("enter", "R")
+        assert screen.draft.edits == {}
+
+
+async def test_space_goes_through_the_few_values_of_a_setting(root: Path) -> None:
+    async with opened(root, "presets", preset="quick") as (_, screen, pilot):
+        await chosen(screen, pilot)
+        options = screen.query_one("#settings", OptionList)
+        options.focus()
+        options.highlighted = options.get_option_index("model.norm")
+        seen = []
+        for _ in choices("model.norm"):
+            await pilot.press("space")
+            seen.append(screen.draft.config.model.norm)
+        assert sorted(seen) == sorted(choices("model.norm"))
+
+
+async def test_the_corpus_is_picked_from_those_there_are(root: Path) -> None:
+    async with opened(root, "presets", preset="exp12") as (app, screen, pilot):
+        await chosen(screen, pilot)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press("slash", *"python", "enter")
+        await until(pilot, lambda: app.screen is screen)
+        assert screen.draft.config.data.corpus == "python-docs"
+
+
+async def test_what_differs_from_another_preset_and_from_a_run(root: Path) -> None:
+    record(root, "mine", [start(), finish(1)], settings={"model.n_layer": 9})
+    async with opened(root, "presets", preset="exp12") as (app, screen, pilot):
+        await chosen(screen, pilot)
+        await until(pilot, lambda: app.rows)
+        for find, said in (("exp11", "model.n_layer 2 → 4"), ("mine", "model.n_layer 9 → 4")):
+            await pilot.press("d")
+            await until(pilot, lambda: isinstance(app.screen, Choose))
+            await pilot.press("slash", *find, "enter")
+            await until(pilot, lambda: app.screen is screen)
+            await pilot.pause()
+            assert f"differs from {find}" in plan(screen)
+            assert said in plan(screen)
+
+
+async def test_a_config_that_does_not_fit_together_is_not_started(root: Path) -> None:
+    async with opened(root, "presets", preset="quick") as (app, screen, pilot):
+        await chosen(screen, pilot)
+        # Possible by itself, so that n_head may follow; together with the n_head of now it is not.
+        await edit(screen, pilot, "model.n_embd", "50")
+        await pilot.press("enter")
+        assert not isinstance(screen.focused, Input)
+        await pilot.press("s")
+        await until(pilot, lambda: "n_embd 50 is not a multiple of n_head" in notes(app))
+        assert app.screen is screen
+        await edit(screen, pilot, "model.n_head", "5")
+        await pilot.press("enter")
+        assert screen.draft.problem == ""
+
+
+def leaves_a_run(name: str, root: Path, ready: Path) -> list[str]:
+    """A command that stands for `lm train`: it makes a run and goes on until it is ended."""
+    script = (
+        "import sys, time; from pathlib import Path; from lmcore.config import Config; from lmcore.runs import create_run, identity\n"
+        f"run = create_run({name!r}, Config(), {{}}, Path({str(root)!r})); run.events.write('start', **identity(), total_steps=9, resumed_from=None)\n"
+        f"Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    return [sys.executable, "-c", script]
+
+
+async def test_enter_starts_a_run_that_outlives_the_screen(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def command(preset: str, name: str, assignments: list[str]) -> list[str]:
+        asked.append([preset, name, *assignments])
+        return leaves_a_run(name, root, tmp_path / "ready")
+
+    monkeypatch.setattr(starting, "command", command)
+    async with opened(root, "presets", preset="quick") as (app, screen, pilot):
+        await chosen(screen, pilot)
+        screen.draft.change("training.seed", "7")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, AskName))
+        assert app.screen.query_one(Input).value == "quick-1"
+        app.screen.query_one(Input).value = "no/name"
+        await pilot.pause()
+        assert "is not a name for a run" in shown(app.screen.query_one(".problem"))
+        app.screen.query_one(Input).value = "fresh"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen) and app.selected == "fresh")
+        await until(pilot, (tmp_path / "ready").exists)
+    assert asked == [["quick", "fresh", "training.seed=7"]]
+    pid = find_run("fresh", root).glance().start["pid"]  # type: ignore[index]
+    try:
+        assert os.getsid(pid) == pid != os.getsid(0)
+        assert find_run("fresh", root).state() == "running"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_start_that_fails_says_what_it_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complaint = "import sys; print('There is no corpus or file novel.txt. Check the path.', file=sys.stderr); sys.exit(2)"
+    monkeypatch.setattr(starting, "command", lambda *_: [sys.executable, "-c", complaint])
+    async with opened(root, "presets", preset="quick") as (app, screen, pilot):
+        await chosen(screen, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, AskName))
+        await pilot.press("enter")
+        await until(pilot, lambda: "There is no corpus or file novel.txt." in notes(app))
+        assert app.screen is screen
+
+
+async def test_folded_list_settings_and_plan_are_tabs(root: Path) -> None:
+    async with opened(root, "presets", size=(80, 24), preset="quick") as (_, screen, pilot):
+        await chosen(screen, pilot)
+        assert isinstance(screen, PresetsScreen)
+        seen = []
+        for _ in range(3):
+            seen.append([panel.display for panel in screen.panels].index(True))
+            await pilot.press("right_square_bracket")
+            await pilot.pause()
+        assert seen == [0, 1, 2]
+
+
+def test_the_command_is_lm_train_with_the_changes() -> None:
+    assert starting.command("exp12", "r1", ["model.n_layer=2", "training.seed=1"])[1:] == [
+        "-m", "cli", "train", "--preset", "exp12", "--run", "r1", "--set", "model.n_layer=2", "--set", "training.seed=1",
+    ]  # fmt: skip
+
+
+def test_edits_are_valid_alone_or_wrong_together() -> None:
+    draft = Draft(load_preset("quick"))
+    assert fits_alone(draft, "model.n_embd", "50")
+    assert not fits_alone(draft, "model.n_embd", "-5")
+    assert not fits_alone(draft, "model.norm", "batchnorm")
+    draft.change("model.n_embd", "50")
+    assert "n_embd 50 is not a multiple" in draft.problem
+    assert draft.config == load_preset("quick").config
+    draft.change("model.n_head", "5")
+    assert (draft.config.model.n_embd, draft.config.model.n_head, draft.problem) == (50, 5, "")
+
+
+# Estimates.
+
+TRANSFORMER = {"model.n_layer": 2, "model.n_embd": 64, "model.block_size": 32, "training.batch_size": 4, "training.precision": "fp32"}
+
+
+def test_memory_in_closed_form() -> None:
+    config = Config().with_settings({**TRANSFORMER, "optimizer.name": "adamw"})
+    memory = estimate_memory(config, 1000, 800, gpu=False, vocab_size=10)
+    assert (memory.weights, memory.gradients, memory.optimizer) == (4000, 3200, 6400)
+    # Two blocks of 17 E and 2 E around them, for 4 x 32 tokens in float32; twice the logits of 10 words.
+    assert memory.activations == 128 * 4 * (2 * 17 * 64 + 2 * 64) + 2 * 128 * 4 * 10
+    assert memory.total == sum((memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.runtime))
+
+
+@pytest.mark.parametrize(
+    ("settings", "part", "factor"),
+    [
+        ({"optimizer.name": "sgd"}, "optimizer", 0.0),
+        ({"optimizer.name": "momentum"}, "optimizer", 0.5),
+        ({"training.average": "ema"}, "weights", 2.0),
+        ({"training.batch_size": 8}, "activations", 2.0),
+        ({"training.precision": "bf16"}, "activations", 0.5),
+    ],
+)
+def test_memory_follows_the_settings(settings: dict[str, Any], part: str, factor: float) -> None:
+    config = Config().with_settings(TRANSFORMER)
+    before = estimate_memory(config, 1000, 1000, gpu=False, vocab_size=0)
+    after = estimate_memory(config.with_settings(settings), 1000, 1000, gpu=False, vocab_size=0)
+    assert getattr(after, part) == factor * getattr(before, part)
+
+
+def test_which_memory_a_device_means() -> None:
+    cards, cpu = GpuReport((Gpu(0, memory_total_bytes=8 * GIB), Gpu(1, memory_total_bytes=24 * GIB))), Cpu(None, (), 1 * GIB, 16 * GIB)
+    totals = {device: machine_for(device, cards, cpu).total for device in ("auto", "cuda", "cuda:1", "cpu")}
+    assert totals == {"auto": 8 * GIB, "cuda": 8 * GIB, "cuda:1": 24 * GIB, "cpu": 16 * GIB}
+    assert machine_for("auto", GpuReport(), cpu).total == 16 * GIB
+
+
+def evidence(config: Config, **changes: Any) -> Evidence:
+    return Evidence(**{"name": "exp12-1", "config": config.to_dict(), "tokens_per_second": 1000.0, "tokens_per_epoch": 50_000.0, "parameters": 10, "when": 1.0} | changes)  # fmt: skip
+
+
+def test_time_is_known_from_a_run_of_the_same_model() -> None:
+    config = Config().with_settings({"training.epochs": 2})
+    assert estimate_time(config, 10, [evidence(config)]).seconds == 2 * 50_000 / 1000
+    assert "exp12-1" in estimate_time(config, 10, [evidence(config)]).why
+    newer = evidence(config, tokens_per_second=2000.0, when=2.0)
+    assert estimate_time(config, 10, [evidence(config), newer]).seconds == 50.0
+
+
+def test_time_is_scaled_to_a_model_of_another_size_but_not_far() -> None:
+    config = Config().with_settings({"training.max_steps": 100, "training.batch_size": 10, "model.block_size": 100})
+    other = evidence(config.with_settings({"model.n_layer": 1}))
+    assert estimate_time(config, 20, [other]).seconds == pytest.approx(2 * 100_000 / 1000)
+    assert "scaled" in estimate_time(config, 20, [other]).why
+    assert estimate_time(config, 1000, [other]) == UNKNOWN
+    assert estimate_time(config, None, [other]) == UNKNOWN
+
+
+def test_time_is_not_guessed() -> None:
+    config = Config().with_settings({"training.epochs": 2})
+    assert estimate_time(config, 10, []) == UNKNOWN
+    assert estimate_time(config, 10, [evidence(config.with_settings({"training.device": "cuda"}))]) == UNKNOWN
+    # Epochs of another text have another length.
+    assert estimate_time(config.with_settings({"data.corpus": "other"}), 10, [evidence(config)]) == UNKNOWN
+    limited = config.with_settings({"training.max_minutes": 3})
+    assert estimate_time(limited, 10, []).seconds == 180
+
+
+def test_only_runs_of_this_machine_are_evidence(tmp_path: Path) -> None:
+    here = {**identity(), "pid": 1}
+    record(tmp_path, "here", [start(**here), train(10), finish(10)])
+    record(tmp_path, "elsewhere", [start(host="another"), train(10), finish(10)])
+    record(tmp_path, "short", [start(**here)])
+    found = gather([Run(tmp_path / name) for name in ("here", "elsewhere", "short")])
+    assert [(one.name, one.tokens_per_second, one.tokens_per_epoch) for one in found] == [("here", 5120.0, 51_200)]
+
+
+@pytest.mark.slow
+async def test_a_real_training_is_started_counted_and_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LM_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"The castle number {n} was old and the door was shut.\n" for n in range(400)))
+    root = tmp_path / "runs"
+    tiny = {"data.corpus": str(text), "tokenizer.kind": "char", "model.vocab_size": "100", "model.n_layer": "1", "model.n_embd": "16"}
+    tiny |= {"model.n_head": "2", "model.block_size": "16", "training.batch_size": "4", "training.epochs": "0", "training.max_steps": "30"}
+    async with opened(root, "presets", preset="quick") as (app, screen, pilot):
+        await until(pilot, lambda: screen.draft is not None)
+        for name, value in tiny.items():
+            screen.draft.change(name, value)
+        screen._count_soon()
+        await until(pilot, lambda: screen.plan.parameters is not None, 40)
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, AskName))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen) or "did not start" in str(app._notifications), 40)
+        run = find_run("quick-1", root)
+        await until(pilot, lambda: run.state() == "finished", 60)
+        start_event = run.history().start[0]
+        assert (start_event["parameters"]["total"], start_event["parameters"]["learnable"]) == screen.plan.parameters
+        await until(pilot, lambda: any(row.state == "finished" for row in app.rows))
