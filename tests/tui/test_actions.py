@@ -67,7 +67,7 @@ async def test_number_keys_open_the_screens_and_clicks_on_their_names_too() -> N
         for number, mode in enumerate(MODES, 1):
             await pilot.press("escape", str(number))
             await pilot.pause()
-            assert app.screen.MODE == mode  # type: ignore[attr-defined]
+            assert mode == app.screen.MODE  # type: ignore[attr-defined]
         await pilot.click("ModeTab")
         await pilot.pause()
         assert app.screen.MODE == "watch"  # type: ignore[attr-defined]

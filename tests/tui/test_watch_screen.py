@@ -74,7 +74,7 @@ async def test_the_list_shows_every_run_with_its_state_and_its_best_perplexity(r
 
 @pytest.mark.parametrize("name", ["whole", "killed", "nan", "torn", "later-version", "empty", "alive"])
 async def test_it_opens_on_any_run_with_curve_facts_and_samples(root: Path, name: str) -> None:
-    async with watching(root, run=name) as (app, screen, pilot):
+    async with watching(root, run=name) as (_app, screen, pilot):
         await until(pilot, lambda: name in str(screen.query_one("#facts-panel").border_title))
         assert screen.list.current == name
         assert not screen.query(".-failed")
@@ -240,7 +240,7 @@ async def test_a_click_on_a_title_sorts_and_on_a_row_selects(root: Path) -> None
 
 
 async def test_a_request_is_shown_as_requested_until_the_run_answers(root: Path) -> None:
-    async with watching(root, run="alive") as (app, screen, pilot):
+    async with watching(root, run="alive") as (_app, screen, pilot):
         run = Run(root / "alive")
         for key, action in (("p", "pause"), ("u", "resume"), ("c", "checkpoint"), ("s", "stop")):
             reader = ControlReader(run.control_path)
@@ -332,7 +332,7 @@ async def test_a_live_run_moves_on_the_screen_while_it_is_written(root: Path) ->
 
 
 async def test_nothing_is_drawn_while_nothing_happens(root: Path) -> None:
-    async with watching(root, run="whole") as (_, screen, pilot):
+    async with watching(root, run="whole") as (_, screen, _pilot):
         await asyncio.sleep(1.2)
         redraws = screen.query_one(ChartView).redraws
         await asyncio.sleep(1.5)

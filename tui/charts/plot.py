@@ -180,7 +180,8 @@ def _y_range(visible: list[_Visible]) -> tuple[float, float]:
     if not lows:
         return 0.0, 1.0
     low, high = min(lows), max(highs)
-    if high <= low:
+    # A level curve is level, whatever the last bits of its average say.
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
         slack = abs(low) * 0.05 or 1.0
         return low - slack, high + slack
     return low - 0.02 * (high - low), high + 0.02 * (high - low)

@@ -30,12 +30,13 @@ class Source:
         return f"{self.run}:{self.which}"
 
     def folder(self, root: Path | None) -> Path:
-        """Its folder now.
+        """Its folder now; before the first evaluation there is no best one, and the last one stands in.
 
         Raises:
             UsageError: the run is gone, or has no checkpoint yet.
         """
-        return find_run(self.run, root).checkpoint(self.which)
+        run = find_run(self.run, root)
+        return run.checkpoint("last" if _step(run, self.which) is None else self.which)
 
 
 def checkpoint_choices(root: Path | None) -> list[Choice]:
