@@ -176,11 +176,16 @@ async def test_a_config_that_does_not_fit_together_is_not_started(root: Path) ->
 
 def leaves_a_run(name: str, root: Path, ready: Path) -> list[str]:
     """A command that stands for `lm train`: it makes a run and goes on until it is ended."""
-    script = (
-        "import sys, time; from pathlib import Path; from lmcore.config import Config; from lmcore.runs import create_run, identity\n"
-        f"run = create_run({name!r}, Config(), {{}}, Path({str(root)!r})); run.events.write('start', **identity(), total_steps=9, resumed_from=None)\n"
-        f"Path({str(ready)!r}).touch(); time.sleep(60)"
-    )
+    script = f"""
+import time
+from pathlib import Path
+from lmcore.config import Config
+from lmcore.runs import create_run, identity
+run = create_run({name!r}, Config(), {{}}, Path({str(root)!r}))
+run.events.write("start", **identity(), total_steps=9, resumed_from=None)
+Path({str(ready)!r}).touch()
+time.sleep(60)
+"""
     return [sys.executable, "-c", script]
 
 
@@ -295,7 +300,8 @@ def test_which_memory_a_device_means() -> None:
 
 
 def evidence(config: Config, **changes: Any) -> Evidence:
-    return Evidence(**{"name": "exp12-1", "config": config.to_dict(), "tokens_per_second": 1000.0, "tokens_per_epoch": 50_000.0, "parameters": 10, "when": 1.0} | changes)  # fmt: skip
+    usual = {"name": "exp12-1", "tokens_per_second": 1000.0, "tokens_per_epoch": 50_000.0, "parameters": 10, "when": 1.0}
+    return Evidence(config=config.to_dict(), **{**usual, **changes})
 
 
 def test_time_is_known_from_a_run_of_the_same_model() -> None:

@@ -12,7 +12,6 @@ from textual.widgets import DataTable, Static
 
 from lmcore.runs.compare import Comparison
 from lmcore.text import harmless, human_bytes, human_count, human_time
-from tui.charts.ticks import format_value
 from tui.panel import Panel
 from tui.preset_room.draft import value_text
 from tui.theme import MARKERS, MARKERS_ASCII, ascii_only
@@ -22,12 +21,12 @@ COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("architecture", "architecture", str),
     ("n_layer", "layers", str),
     ("optimizer", "optimizer", str),
-    ("train_perplexity", "train ppl", format_value),
-    ("val_perplexity", "val ppl", format_value),
-    ("test_perplexity", "test ppl", format_value),
-    ("word_perplexity", "word ppl", format_value),
-    ("bits_per_byte", "bits/byte", lambda value: f"{value:.3f}"),
-    ("best_step", "best at", lambda value: f"{value:,}"),
+    ("train_perplexity", "train ppl", "{:,.2f}".format),
+    ("val_perplexity", "val ppl", "{:,.2f}".format),
+    ("test_perplexity", "test ppl", "{:,.2f}".format),
+    ("word_perplexity", "word ppl", "{:,.2f}".format),
+    ("bits_per_byte", "bits/byte", "{:.3f}".format),
+    ("best_step", "best at", "{:,}".format),
     ("parameters", "parameters", human_count),
     ("learnable", "learnable", human_count),
     ("memory_bytes", "memory", human_bytes),

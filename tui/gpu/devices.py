@@ -20,6 +20,8 @@ from tui.theme import ascii_only
 from tui.widgets.meter import Trace, meter
 
 NOT_KNOWN = "N/A"
+NARROW, WIDE = 50, 80
+"""Cells from which a gauge has room for the average, and for how long it was taken."""
 
 
 def said(value: float | None, form: str) -> str:
@@ -89,7 +91,6 @@ class DeviceBlock(Vertical):
     DeviceBlock .gauge { height: 1; text-wrap: nowrap; }
     DeviceBlock Trace { height: 2; margin: 0 0 0 8; }
     DeviceBlock Trace.memory { height: 1; color: $secondary 70%; }
-    .-ascii DeviceBlock { border: ascii $border; }
     """
 
     def compose(self) -> ComposeResult:
@@ -106,9 +107,16 @@ class DeviceBlock(Vertical):
         texts = {"load": said(None if load is None else 100 * load, "{:.0f} %"), "memory": memory}
         for kind, text in texts.items():
             average = record.average(f"{name}.{kind}")
-            over = "" if average is None or record.seconds < 10 else f"average {average:.0%} in {human_time(record.seconds)}"
-            width = max(self.content_size.width - 8 - 22 - 26, 8)
-            gauge = Content.assemble((f"{kind:<8}", "$secondary"), meter(shares[kind], width), f" {text:<20} ", (f"{over:>24}", "$secondary"))
+            room = self.content_size.width
+            over = "" if average is None or record.seconds < 10 else f"average {average:.0%}"
+            over += f" in {human_time(record.seconds)}" if over and room >= WIDE else ""
+            beside = (25 if room >= WIDE else 14) if room >= NARROW else 0
+            gauge = Content.assemble(
+                (f"{kind:<8}", "$secondary"),
+                meter(shares[kind], max(room - 8 - 20 - beside, 8)),
+                f" {text:<19}",
+                (f"{over:>{beside}}" if beside else "", "$secondary"),
+            )
             self.query_one(f"#{kind}", Static).update(gauge)
             self.query_one(f"Trace.{kind}", Trace).show(list(record.series[f"{name}.{kind}"]))
 

@@ -38,7 +38,7 @@ class CompareScreen(BaseScreen):
     MODE = "compare"
     AUTO_FOCUS = "#runs-table"
     CSS = """
-    CompareScreen #body { layout: grid; grid-size: 2 2; grid-columns: 2fr 3fr; grid-rows: 1fr 1fr; }
+    CompareScreen #body { layout: grid; grid-size: 2 2; grid-columns: 2fr 3fr; grid-rows: 2fr 3fr; }
     CompareScreen.-fold #body { layout: vertical; }
     CompareScreen #table { column-span: 2; }
     CompareScreen DataTable > .datatable--fixed { background: $background; }

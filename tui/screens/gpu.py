@@ -42,6 +42,7 @@ class GpuScreen(BaseScreen):
     GpuScreen #devices { width: 3fr; }
     GpuScreen #memory { width: 2fr; }
     GpuScreen.-fold #devices, GpuScreen.-fold #memory { width: 1fr; }
+    App.-ascii DeviceBlock { border: ascii $border; }
     GpuScreen VerticalScroll { scrollbar-size: 1 1; }
     GpuScreen #devices { border: none; padding: 0; }
     GpuScreen #devices .reason { color: $secondary; height: auto; padding: 0 2; }

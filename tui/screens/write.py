@@ -59,6 +59,7 @@ class WriteScreen(BaseScreen):
     WriteScreen #sliders { height: 4; }
     WriteScreen #texts { height: 1fr; }
     WriteScreen.-fold #sliders.-front { height: 1fr; }
+    WriteScreen.-fold #sliders > Container { grid-size: 1; }
     WriteScreen.-fold.-sliders #texts { display: none; }
     """
 

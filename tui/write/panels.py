@@ -50,7 +50,6 @@ class SlidersPanel(Panel):
     TITLE = "Settings"
     DEFAULT_CSS = """
     SlidersPanel > Container { layout: grid; grid-size: 4; height: auto; }
-    .-fold SlidersPanel > Container { grid-size: 1; }
     """
 
     def __init__(self, values: dict[str, float]) -> None:
