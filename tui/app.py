@@ -106,11 +106,15 @@ class LmApp(App[None]):
     def on_unmount(self) -> None:
         self._closing_down.set()
         self._wake.set()
-        self.settings.run = self.selected or ""
-        self.settings.save()
+        self.remember()
         for handler in log.handlers:
             log.removeHandler(handler)
             handler.close()
+
+    def remember(self) -> None:
+        """Save the settings; also while the app goes on, since a killed terminal gives no notice."""
+        self.settings.run = self.selected or ""
+        self.settings.save()
 
     def _log_to_file(self) -> None:
         folder = state_dir()
@@ -130,6 +134,7 @@ class LmApp(App[None]):
         if len(self.screen_stack) > 1:
             return  # A dialog is open: it wants its answer first.
         self.settings.mode = mode
+        self.remember()
         self.switch_mode(mode)
 
     def use_theme(self, name: str) -> None:
