@@ -258,7 +258,7 @@ async def test_tints_differ_without_colour(root: Path, monkeypatch: pytest.Monke
         assert len({(style.dim, style.underline, style.bold) for style in styles}) == 4
         await pilot.press("escape", "i")
         assert not view.tinted
-        assert view._style(0) == view.get_component_rich_style("tokens--plain", partial=True)
+        assert view._style(0) == view.rich_style + view.get_component_rich_style("tokens--plain", partial=True)
 
 
 async def test_one_thread_while_a_run_trains(root: Path) -> None:

@@ -59,7 +59,6 @@ class GpuScreen(BaseScreen):
         yield MemoryPanel(id="memory")
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         if self.lm.machine is not None:
             self._show(self.lm.machine)
 
@@ -164,5 +163,5 @@ class GpuScreen(BaseScreen):
             for process in gpu.processes:
                 if process.pid == pid:
                     return gpu, process.memory_bytes
-        process = snapshot.processes.get(run)
-        return None, process.memory_bytes if process else None
+        own = snapshot.processes.get(run)
+        return None, own.memory_bytes if own else None

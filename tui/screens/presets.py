@@ -96,7 +96,6 @@ class PresetsScreen(BaseScreen):
         yield PlanPanel(id="preset-plan")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.read_presets()
 
     def on_screen_suspend(self) -> None:
@@ -137,7 +136,6 @@ class PresetsScreen(BaseScreen):
         self._reckon()
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         self.gather_evidence()
 
     def receive(self, message: Message) -> None:

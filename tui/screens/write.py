@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 OBEDIENCE_SECONDS = 3.0
 """How long a stopped computation may take to end before its process is killed."""
+PAINT_SECONDS = 0.1
+"""Text is shown this often while it is written: a fast model would else keep the screen busy and keys waiting."""
 PROMPTS_KEPT = 100
 ALTERNATIVES = 5
 
@@ -68,6 +70,9 @@ class WriteScreen(BaseScreen):
         self.engine = Engine(self.post_message)
         self.job: int | None = None
         self.sources: list[Source] = []
+        self._texts: list[TextPanel] = []
+        self._grown: set[int] = set()
+        self._painting: Timer | None = None
         self._stopping: Timer | None = None
         self._earlier = 0  # how far back in the history of prompts; 0 is the new one
         self._draft = ""
@@ -75,8 +80,9 @@ class WriteScreen(BaseScreen):
     def compose_panels(self) -> ComposeResult:
         yield PromptPanel(id="prompt")
         yield SlidersPanel(self.lm.settings.write)
+        self._texts = [TextPanel(None)]
         with Horizontal(id="texts"):
-            yield TextPanel(None)
+            yield from self._texts
         yield Alternatives()
 
     @property
@@ -87,13 +93,17 @@ class WriteScreen(BaseScreen):
     @property
     def text_panels(self) -> list[TextPanel]:
         """One panel a checkpoint."""
-        return list(self.query(TextPanel))
+        return self._texts
 
     def show_panel(self, index: int, focus: bool = True) -> None:
         super().show_panel(index, focus)
         self.set_class(self.query_one(SlidersPanel).has_class("-front"), "-sliders")
 
-    async def on_screen_resume(self) -> None:
+    def on_screen_resume(self) -> None:
+        self.call_later(self._use_remembered)
+
+    async def _use_remembered(self) -> None:
+        """The checkpoints of last time, or those that another screen asked for."""
         wanted = [Source.parse(text) for text in self.lm.settings.sources][:MOST]
         if wanted and wanted != self.sources:
             await self.use(wanted)
@@ -114,7 +124,8 @@ class WriteScreen(BaseScreen):
         self.lm.settings.sources = [str(source) for source in sources]
         texts = self.query_one("#texts")
         await texts.remove_children()
-        await texts.mount_all([TextPanel(source) for source in sources])
+        self._texts = [TextPanel(source) for source in sources]
+        await texts.mount_all(self._texts)
         self.query_one(Alternatives).show(None)
         self.show_panel(0, focus=False)
 
@@ -223,6 +234,7 @@ class WriteScreen(BaseScreen):
             if message.what == "lost":
                 self._each(lambda column: self._fail(column, message.values["message"]))
         else:
+            self._paint()
             index = message.values.get("column")
             for panel in self.text_panels if index is None else self.text_panels[index : index + 1]:
                 with panel.guard():
@@ -255,13 +267,25 @@ class WriteScreen(BaseScreen):
         panels = self.text_panels
         for index, *piece in pieces:
             panels[index].column.add(*piece)
-        partings = {sample: place for sample in range(int(self._slider("num_samples").value)) if (place := self._parting(sample)) is not None}
-        for index in {piece[0] for piece in pieces}:
-            with panels[index].guard():
-                panels[index].view.grow()
-                panels[index].show_status()
-        for panel in panels:
-            panel.view.part_at(partings)
+            self._grown.add(index)
+        if self._painting is None:
+            self._painting = self.set_timer(PAINT_SECONDS, self._paint)
+
+    def _paint(self) -> None:
+        """Show what has been written since the last time."""
+        if self._painting is not None:
+            self._painting.stop()
+            self._painting = None
+        panels = self.text_panels
+        samples = max((len(panel.column.samples) for panel in panels), default=0)
+        partings = {sample: place for sample in range(samples) if (place := self._parting(sample)) is not None}
+        for index, panel in enumerate(panels):
+            with panel.guard():
+                if index in self._grown:
+                    panel.view.grow()
+                    panel.show_status()
+                panel.view.part_at(partings)
+        self._grown.clear()
 
     def _parting(self, sample: int) -> int | None:
         return parting([panel.column for panel in self.text_panels], sample)
@@ -351,4 +375,4 @@ class WriteScreen(BaseScreen):
         tinted = not self.text_panels[0].view.tinted
         for panel in self.text_panels:
             panel.view.tinted = tinted
-            panel.view.refresh()
+            panel.view.repaint()

@@ -44,19 +44,22 @@ class Column:
     tokens: int = 0
     seconds: float = 0.0
     nll: float | None = None
+    _texts: list[str] = field(default_factory=lambda: [""])
 
     def add(self, sample: int, text: str, probability: float, nll: float, alternatives: Sequence[Any]) -> Token:
         """Append what the computing process sent."""
         while len(self.samples) <= sample:
             self.samples.append([])
+            self._texts.append("")
         others = tuple((harmless(str(other), keep_newlines=False), float(p)) for other, p in alternatives)
         token = Token(harmless(text), probability, nll, others)
         self.samples[sample].append(token)
+        self._texts[sample] += token.text
         return token
 
     def text(self, sample: int = 0) -> str:
         """The continuation, without the prompt."""
-        return "".join(token.text for token in self.samples[sample]) if sample < len(self.samples) else ""
+        return self._texts[sample] if sample < len(self._texts) else ""
 
 
 def parting(columns: Sequence[Column], sample: int) -> int | None:

@@ -64,6 +64,8 @@ class TokenView(Guarded, ScrollView, can_focus=True):
         self._laid: list[int] = []  # tokens of each sample that are in its lines
         self._characters: list[int] = []  # and how many characters they have
         self._numbers: dict[tuple[int, int], int] = {}
+        self._strips: dict[tuple[int, int], Strip] = {}
+        self._styles: dict[str, Style] = {}
 
     def start(self, prompt: str, column: Column) -> None:
         """Show another text."""
@@ -89,6 +91,7 @@ class TokenView(Guarded, ScrollView, can_focus=True):
     def relayout(self) -> None:
         """Lay out everything again."""
         self._wrapped, self._laid, self._characters = [], [], []
+        self._strips.clear()
         self._lay_out()
 
     def on_resize(self) -> None:
@@ -133,21 +136,44 @@ class TokenView(Guarded, ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         y += self.scroll_offset.y
         width = self.size.width
-        base = self.rich_style
-        for wrapped in self._wrapped:
+        for sample, wrapped in enumerate(self._wrapped):
             if y < len(wrapped.lines):
-                segments = [Segment(text, base + self._style(number)) for number, text in wrapped.lines[y]]
-                return Strip(segments).extend_cell_length(width, base).crop(0, width)
+                return self._strip(sample, y, width)
             y -= len(wrapped.lines)
-        return Strip.blank(width, base)
+        return Strip.blank(width, self.rich_style)
+
+    def _strip(self, sample: int, y: int, width: int) -> Strip:
+        """One line; all but the last two of a sample stay as they are while it grows."""
+        known = self._strips.get((sample, y))
+        if known is not None and known.cell_length == width:
+            return known
+        segments = [Segment(text, self._style(number)) for number, text in self._wrapped[sample].lines[y]]
+        strip = Strip(segments).extend_cell_length(width, self.rich_style).crop(0, width).simplify()
+        if y < len(self._wrapped[sample].lines) - 2:
+            self._strips[sample, y] = strip
+        return strip
 
     def _style(self, number: int) -> Style:
-        names = {PROMPT: "tokens--prompt", MARK: "tokens--mark", HEADING: "tokens--prompt"}
-        if number < 0:
-            return self.get_component_rich_style(names[number], partial=True)
-        name = f"tokens--level-{self._tokens[number][1].level}" if self.tinted else "tokens--plain"
-        style = self.get_component_rich_style(name, partial=True)
-        return style + self.get_component_rich_style("tokens--cursor", partial=True) if number == self.cursor else style
+        names = {PROMPT: "prompt", MARK: "mark", HEADING: "prompt"}
+        name = names.get(number) or (f"level-{self._tokens[number][1].level}" if self.tinted else "plain")
+        style = self._named_style(name)
+        return style + self._named_style("cursor") if number >= 0 and number == self.cursor else style
+
+    def _named_style(self, name: str) -> Style:
+        # Textual works a component's style out anew each time; thousands of tokens ask for it.
+        if name not in self._styles:
+            self._styles[name] = self.rich_style + self.get_component_rich_style(f"tokens--{name}", partial=True)
+        return self._styles[name]
+
+    def repaint(self) -> None:
+        """Draw all lines anew: the cursor has moved, or the tint or the colours are others."""
+        self._strips.clear()
+        self._styles.clear()
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.repaint()
 
     # The cursor.
 
@@ -175,7 +201,7 @@ class TokenView(Guarded, ScrollView, can_focus=True):
     def pick(self, number: int | None) -> None:
         """Stand on a token, or on none."""
         self.cursor = number
-        self.refresh()
+        self.repaint()
         if number is not None:
             self._show_line_of(number)
         self.post_message(self.Picked(self, self.token))
