@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 OBEDIENCE_SECONDS = 3.0
 """How long a stopped computation may take to end before its process is killed."""
 PAINT_SECONDS = 0.1
-"""Text is shown this often while it is written: a fast model would else keep the screen busy and keys waiting."""
+"""Time between two paintings of up to two columns while text is written: a fast model would else keep the screen busy and keys waiting."""
 PROMPTS_KEPT = 100
 ALTERNATIVES = 5
 
@@ -269,7 +269,7 @@ class WriteScreen(BaseScreen):
             panels[index].column.add(*piece)
             self._grown.add(index)
         if self._painting is None:
-            self._painting = self.set_timer(PAINT_SECONDS, self._paint)
+            self._painting = self.set_timer(PAINT_SECONDS * max(1.0, len(panels) / 2), self._paint)
 
     def _paint(self) -> None:
         """Show what has been written since the last time."""
