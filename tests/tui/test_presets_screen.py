@@ -231,6 +231,22 @@ async def test_a_start_that_fails_says_what_it_said(root: Path, monkeypatch: pyt
         assert app.screen is screen
 
 
+async def test_the_computing_process_lives_only_while_the_screen_is_open(root: Path) -> None:
+    async with opened(root, "presets", preset="quick") as (app, screen, pilot):
+        await chosen(screen, pilot)
+        assert screen.engine.pid is not None
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, AskName))
+        assert screen.engine.pid is not None
+        await pilot.press("escape", "5")
+        await until(pilot, lambda: screen.engine.pid is None)
+        await pilot.press("2")
+        await until(pilot, lambda: app.screen is screen)
+        screen.draft.change("model.n_layer", "3")
+        screen._count_soon()
+        await until(pilot, lambda: screen.plan.parameters == (3000, 2700))
+
+
 async def test_folded_list_settings_and_plan_are_tabs(root: Path) -> None:
     async with opened(root, "presets", size=(80, 24), preset="quick") as (_, screen, pilot):
         await chosen(screen, pilot)

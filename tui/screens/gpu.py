@@ -59,6 +59,8 @@ class GpuScreen(BaseScreen):
         yield MemoryPanel(id="memory")
 
     def on_screen_resume(self) -> None:
+        # Another screen has followed other runs in between.
+        self._reading = None
         if self.lm.machine is not None:
             self._show(self.lm.machine)
 

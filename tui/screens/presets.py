@@ -137,6 +137,8 @@ class PresetsScreen(BaseScreen):
 
     def on_screen_resume(self) -> None:
         self.gather_evidence()
+        if self.draft is not None and self.plan.parameters is None:
+            self._count_soon()
 
     def receive(self, message: Message) -> None:
         if isinstance(message, TelemetryChanged):
