@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import logging.handlers
 import threading
@@ -36,6 +37,13 @@ LAYOUTS = ("panels", "wide", "one")
 ROWS_SECONDS = 1.0
 POLL_SECONDS = 0.25
 TELEMETRY_SECONDS = 1.0
+GARBAGE_SECONDS = 2.0
+
+
+def collect_garbage() -> None:
+    """Collect garbage from now on (`run_app` turned it off), but do not look again through what the start has made: it stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def _watch() -> BaseScreen:
@@ -102,6 +110,7 @@ class LmApp(App[None]):
         self.watch_runs()
         self.call_after_refresh(self.watch_machine)
         self.set_interval(10.0, self.show_status)
+        self.set_timer(GARBAGE_SECONDS, collect_garbage)
 
     def on_unmount(self) -> None:
         self._closing_down.set()
