@@ -18,7 +18,9 @@ from lmcore.models.base import LanguageModel
 from lmcore.models.weights import WEIGHTS_FILE, read_safetensors
 
 TEXT_SUFFIXES = (".txt", ".vec", ".txt.gz", ".vec.gz")
-RANDOM_INSTEAD = "--set model.embedding=random starts from random vectors; add --set model.freeze_embedding=false to train them, or =true to keep them."
+RANDOM_INSTEAD = (
+    "--set model.embedding=random starts from random vectors; add --set model.freeze_embedding=false to train them, or =true to keep them."
+)
 
 
 def apply_pretrained_embedding(model: LanguageModel, source: str, tokens: list[str] | None = None, *, pad_first: bool = False) -> int:

@@ -71,8 +71,8 @@ class Server:
         self.stopped.discard(request["id"])
 
     def _count(self, request: dict[str, Any]) -> None:
-        from cli_parts.describe import count_parameters
         from lmcore.config import Config
+        from lmcore.training.parameters import count_parameters
 
         self.answer(request["id"], "count", **count_parameters(Config.from_dict(request["config"])))
 
