@@ -202,7 +202,7 @@ def _make_row(run: Run, mark: str) -> RunRow:
         state=str(summary["state"]),
         architecture=f"{architecture}×{layers}" if architecture and layers else architecture,
         optimizer=str(summary.get("optimizer") or ""),
-        dataset=str(summary.get("dataset") or ""),
+        dataset=Path(str(summary.get("dataset") or "")).name,  # of a path, the part that tells texts apart
         step=int(summary.get("step") or 0),
         total_steps=int(summary.get("total_steps") or 0),
         val_perplexity=summary.get("val_perplexity"),

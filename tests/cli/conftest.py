@@ -43,7 +43,11 @@ class Answer(NamedTuple):
     err: str
 
 
-def start_lm(*arguments: str, env: dict[str, str] | None = None, code: str = "import cli; cli.main()", **options: object) -> subprocess.Popen[str]:
+# A shell starts what it runs in the background deaf to SIGINT, and that is inherited; a person's terminal is not deaf.
+LM_CODE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import cli; cli.main()"
+
+
+def start_lm(*arguments: str, env: dict[str, str] | None = None, code: str = LM_CODE, **options: object) -> subprocess.Popen[str]:
     """A real `lm` process."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
