@@ -20,6 +20,7 @@ from textual.worker import get_current_worker
 from lmcore.errors import LmError
 from tui.actions import MODES, actions_for
 from tui.messages import CurvesChanged, RequestsChanged, RunNotice, RunsChanged, TelemetryChanged
+from tui.pace import Pace
 from tui.requests import DONE, Requests
 from tui.screens.base import BaseScreen
 from tui.settings import checked_keys, load_settings, state_dir
@@ -35,7 +36,6 @@ log = logging.getLogger("lm.tui")
 
 LAYOUTS = ("panels", "wide", "one")
 ROWS_SECONDS = 1.0
-POLL_SECONDS = 0.25
 TELEMETRY_SECONDS = 1.0
 GARBAGE_SECONDS = 2.0
 
@@ -256,9 +256,9 @@ class LmApp(App[None]):
 
     @work(thread=True, exclusive=True, group="watcher", exit_on_error=False)
     def watch_runs(self) -> None:
-        """Read the runs until the app ends; messages coalesce to five in a second at most."""
+        """Read the runs until the app ends; messages coalesce to four in a second at most."""
         worker = get_current_worker()
-        looked = 0.0
+        pace, looked = Pace(), 0.0
         while not worker.is_cancelled:
             try:
                 if time.monotonic() - looked >= ROWS_SECONDS:
@@ -269,7 +269,7 @@ class LmApp(App[None]):
                 # The disk may come back: say it, and look again more slowly.
                 log.error("reading the runs failed", exc_info=error)
                 self._wake.wait(ROWS_SECONDS)
-            self._wake.wait(POLL_SECONDS)
+            self._wake.wait(pace.pause(hurried=bool(self.requests.waiting())))
             self._wake.clear()
 
     @work(thread=True, exclusive=True, group="telemetry", exit_on_error=False)
