@@ -107,7 +107,7 @@ class LmApp(App[None]):
     def on_mount(self) -> None:
         self.set_class(ascii_only(), "-ascii")
         self.switch_mode(self.settings.mode if self.settings.mode in MODES else "watch")
-        self.watch_runs()
+        self.call_after_refresh(self.watch_runs)
         self.call_after_refresh(self.watch_machine)
         self.set_interval(10.0, self.show_status)
         self.set_timer(GARBAGE_SECONDS, collect_garbage)

@@ -5,6 +5,7 @@ A training on the processor uses all cores, and each of its steps waits for the 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -18,7 +19,7 @@ class Pace:
 
     def __init__(self, clock: Callable[[], float] = time.process_time) -> None:
         self._clock = clock
-        self._used = clock()
+        self._used = math.inf  # what the start used does not count
 
     def pause(self, *, hurried: bool = False) -> float:
         """Seconds to wait now, for what was used since the last call; `hurried` when someone waits for an answer."""

@@ -13,11 +13,13 @@ from tui.pace import FASTEST_SECONDS, SLOWEST_SECONDS, Pace
 def test_the_pause_is_a_hundred_times_what_was_used_within_bounds(used: float, expected: float) -> None:
     times = itertools.count()
     pace = Pace(clock=lambda: used * next(times))
-    assert [pace.pause() for _ in range(3)] == pytest.approx([expected] * 3)
+    assert [pace.pause() for _ in range(4)] == pytest.approx([FASTEST_SECONDS, *[expected] * 3])  # the start does not count
 
 
 def test_someone_who_waits_for_an_answer_gets_it_soon() -> None:
     times = itertools.count()
     pace = Pace(clock=lambda: float(next(times)))
+    assert pace.pause() == FASTEST_SECONDS
+    assert pace.pause() == SLOWEST_SECONDS
     assert pace.pause(hurried=True) == FASTEST_SECONDS
     assert pace.pause() == SLOWEST_SECONDS
