@@ -269,7 +269,8 @@ class LmApp(App[None]):
                 # The disk may come back: say it, and look again more slowly.
                 log.error("reading the runs failed", exc_info=error)
                 self._wake.wait(ROWS_SECONDS)
-            self._wake.wait(pace.pause(hurried=bool(self.requests.waiting())))
+            training = any(row.state in ACTIVE for row in self.rows)
+            self._wake.wait(pace.pause(hurried=not training or bool(self.requests.waiting())))
             self._wake.clear()
 
     @work(thread=True, exclusive=True, group="telemetry", exit_on_error=False)
@@ -301,6 +302,7 @@ class LmApp(App[None]):
             self.notify("There is no run to ask.", severity="warning")
             return
         self.requests.add(name, what, self.watcher.run(name).request(what))
+        self._wake.set()
         self.post_message(RequestsChanged(name))
 
     def rename_run(self, name: str | None) -> None:

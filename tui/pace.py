@@ -22,6 +22,6 @@ class Pace:
         self._used = math.inf  # what the start used does not count
 
     def pause(self, *, hurried: bool = False) -> float:
-        """Seconds to wait now, for what was used since the last call; `hurried` when someone waits for an answer."""
+        """Seconds to wait now, for what was used since the last call; `hurried` when someone waits for an answer, or no training would gain."""
         used, self._used = self._used, self._clock()
         return FASTEST_SECONDS if hurried else min(SLOWEST_SECONDS, max(FASTEST_SECONDS, (self._used - used) / SHARE))

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from tui.pace import Pace
+
 
 @pytest.fixture(autouse=True)
 def _same_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.delenv("LM_ASCII", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The screen looks at the runs as often as it may: what it uses of the processor is not what these tests are about."""
+    monkeypatch.setattr("tui.app.Pace", lambda: Pace(clock=lambda: 0.0))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 OBEDIENCE_SECONDS = 3.0
 """How long a stopped computation may take to end before its process is killed."""
 PAINT_SECONDS = 0.1
-"""Time between two paintings of up to two columns while text is written: a fast model would else keep the screen busy and keys waiting."""
+"""Time between two paintings of one column (half of it where there are several): a fast model would else keep the screen busy and keys waiting."""
 PROMPTS_KEPT = 100
 ALTERNATIVES = 5
 
@@ -73,6 +73,7 @@ class WriteScreen(BaseScreen):
         self._texts: list[TextPanel] = []
         self._grown: set[int] = set()
         self._painting: Timer | None = None
+        self._painted = 0
         self._stopping: Timer | None = None
         self._earlier = 0  # how far back in the history of prompts; 0 is the new one
         self._draft = ""
@@ -269,23 +270,41 @@ class WriteScreen(BaseScreen):
             panels[index].column.add(*piece)
             self._grown.add(index)
         if self._painting is None:
-            self._painting = self.set_timer(PAINT_SECONDS * max(1.0, len(panels) / 2), self._paint)
+            self._painting = self.set_timer(PAINT_SECONDS / min(2, len(panels)), self._paint_one)
+
+    def _paint_one(self) -> None:
+        """Show what has been written in one column since its last turn; the others have theirs later, and a key is heard in between."""
+        self._painting = None
+        panels = self.text_panels
+        waiting = [(self._painted + 1 + i) % len(panels) for i in range(len(panels))]
+        turn = next((index for index in waiting if index in self._grown), None)
+        if turn is None:
+            return
+        self._painted = turn
+        self._show_grown(turn)
+        if self._grown:
+            self._painting = self.set_timer(PAINT_SECONDS / min(2, len(panels)), self._paint_one)
 
     def _paint(self) -> None:
-        """Show what has been written since the last time."""
+        """Show everything that has been written."""
         if self._painting is not None:
             self._painting.stop()
             self._painting = None
+        for index in sorted(self._grown):
+            self._show_grown(index)
+
+    def _show_grown(self, grown: int) -> None:
+        """Show what has been written in one column, and in all of them where the texts part."""
+        self._grown.discard(grown)
         panels = self.text_panels
         samples = max((len(panel.column.samples) for panel in panels), default=0)
         partings = {sample: place for sample in range(samples) if (place := self._parting(sample)) is not None}
         for index, panel in enumerate(panels):
             with panel.guard():
-                if index in self._grown:
+                if index == grown:
                     panel.view.grow()
                     panel.show_status()
                 panel.view.part_at(partings)
-        self._grown.clear()
 
     def _parting(self, sample: int) -> int | None:
         return parting([panel.column for panel in self.text_panels], sample)
