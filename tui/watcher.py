@@ -109,7 +109,10 @@ class Watcher:
         """Read on in the followed runs, some megabytes each at most."""
         changed, notices = set(), []
         for name in self._followed():
-            data = self.data.get(name) or self._open(name)
+            data = self.data.get(name)
+            if data is None:
+                data = self._open(name)
+                changed.add(name)  # also when it has no events: then that is to be shown
             events = data.poll()
             if events:
                 changed.add(name)
