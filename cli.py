@@ -1,7 +1,7 @@
 """Every `lm` command: parse, call lmcore, print.
 
-Nothing slow is imported at the top, so that `lm --help` and `lm runs` answer at once: each command imports what it needs. How things are
-printed is in `cli_parts`.
+Nothing slow is imported at the top, so that `lm --help` and `lm runs` answer at once: each command imports what it
+needs. How things are printed is in `commands`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from cli_parts.errors import run_safely
-from cli_parts.names import complete_corpus, complete_preset, complete_run, complete_setting
+from commands.names import complete_corpus, complete_preset, complete_run, complete_setting
+from commands.output.errors import run_safely
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -29,16 +29,27 @@ app.add_typer(presets_app, name="presets")
 app.add_typer(runs_app, name="runs")
 app.add_typer(data_app, name="data")
 
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the path of its folder.", autocompletion=complete_run)]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's name, or the path of its folder.", autocompletion=complete_run)
+]
 RunOption = Annotated[
     str | None,
     typer.Option(
-        "--run", metavar="R", help="A run, or the path of a run or of a checkpoint folder; else the newest run.", autocompletion=complete_run
+        "--run",
+        metavar="R",
+        help="A run, or the path of a run or of a checkpoint folder; else the newest run.",
+        autocompletion=complete_run,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Preset = Annotated[
-    str, typer.Option("--preset", metavar="P", help="Settings to start from: a preset or a .toml file.", autocompletion=complete_preset)
+    str,
+    typer.Option(
+        "--preset",
+        metavar="P",
+        help="Settings to start from: a preset or a .toml file.",
+        autocompletion=complete_preset,
+    ),
 ]
 Corpus = Annotated[
     str | None,
@@ -50,20 +61,30 @@ Corpus = Annotated[
     ),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; may be repeated.", autocompletion=complete_setting)
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Change one setting; may be repeated.",
+        autocompletion=complete_setting,
+    ),
 ]
 Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
-Which = Annotated[str | None, typer.Option("--checkpoint", metavar="WHICH", help="best (the default), last, or a step.")]
+Which = Annotated[
+    str | None, typer.Option("--checkpoint", metavar="WHICH", help="best (the default), last, or a step.")
+]
 
 
 @app.callback()
 def root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error; may stand anywhere.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the full traceback of an error; may stand anywhere.")
+    ] = False,
 ) -> None:
     """Train small and medium language models on your own text, watch them learn, compare them, and write with them."""
-    from cli_parts.console import put, version_text
+    from commands.output.console import put, version_text
 
     if version:
         put(version_text())
@@ -75,30 +96,44 @@ def root(
 @app.command()
 def train(
     preset: Annotated[
-        str | None, typer.Option("--preset", metavar="P", help="Settings to start from (default: quick).", autocompletion=complete_preset)
+        str | None,
+        typer.Option(
+            "--preset", metavar="P", help="Settings to start from (default: quick).", autocompletion=complete_preset
+        ),
     ] = None,
     data: Corpus = None,
-    run: Annotated[str | None, typer.Option("--run", metavar="R", help="The new run's name (default: the preset's, with a counter).")] = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="R", help="The new run's name (default: the preset's, with a counter)."),
+    ] = None,
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="R", help="Continue this run exactly where it stopped.", autocompletion=complete_run)
+        str | None,
+        typer.Option(
+            "--resume", metavar="R", help="Continue this run exactly where it stopped.", autocompletion=complete_run
+        ),
     ] = None,
     settings: Settings = None,
-    max_steps: Annotated[int | None, typer.Option("--max-steps", metavar="N", min=1, help="Stop at this step, counted from step 0.")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", metavar="N", min=1, help="Stop at this step, counted from step 0.")
+    ] = None,
     max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", metavar="M", min=0, help="Stop after so many minutes, over all resumes.")
+        float | None,
+        typer.Option("--max-minutes", metavar="M", min=0, help="Stop after so many minutes, over all resumes."),
     ] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Train a model, or continue a run. Ctrl-C finishes the step and saves."""
-    from cli_parts import training
+    from commands import train as train_command
 
     limits = {"training.max_steps": max_steps, "training.max_minutes": max_minutes, "training.device": device}
     chosen = {name: value for name, value in limits.items() if value is not None}
     if resume:
-        code = training.continue_run(resume, {"--preset": preset, "--data": data, "--run": run}, settings or [], chosen, as_json=json)
+        code = train_command.continue_run(
+            resume, {"--preset": preset, "--data": data, "--run": run}, settings or [], chosen, as_json=json
+        )
     else:
-        code = training.start_run(preset or "quick", data, run, settings or [], chosen, as_json=json)
+        code = train_command.start_run(preset or "quick", data, run, settings or [], chosen, as_json=json)
     raise typer.Exit(code)
 
 
@@ -110,20 +145,30 @@ def generate(
     max_new_tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens to write.")] = None,
     temperature: Annotated[float | None, typer.Option(metavar="T", help="Below 1: safer; above 1: wilder.")] = None,
     top_k: Annotated[int | None, typer.Option(metavar="K", min=1, help="Keep the K likeliest tokens.")] = None,
-    top_p: Annotated[float | None, typer.Option(metavar="P", help="Keep the likeliest tokens that together have this probability.")] = None,
-    min_p: Annotated[float | None, typer.Option(metavar="P", help="Drop tokens below this share of the likeliest one's probability.")] = None,
-    repetition_penalty: Annotated[float | None, typer.Option(metavar="X", help="Above 1: tokens already written become less likely.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(metavar="P", help="Keep the likeliest tokens that together have this probability.")
+    ] = None,
+    min_p: Annotated[
+        float | None, typer.Option(metavar="P", help="Drop tokens below this share of the likeliest one's probability.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(metavar="X", help="Above 1: tokens already written become less likely.")
+    ] = None,
     no_repeat_ngram: Annotated[int | None, typer.Option(metavar="N", help="No n-gram of this length twice.")] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always the likeliest token.")] = False,
     num_samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many texts.")] = 1,
     seed: Annotated[int | None, typer.Option(metavar="S", help="Same seed, same text.")] = None,
-    stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Stop before this text; may be repeated.")] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Stop before this text; may be repeated.")
+    ] = None,
     device: Device = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Into a pipe or file: leave control characters as the model wrote them.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Into a pipe or file: leave control characters as the model wrote them.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write text with a trained model. It streams as it comes; settings not given here are the run's own."""
-    from cli_parts import writing
+    from commands import generate as generate_command
 
     options = {
         "max_new_tokens": max_new_tokens,
@@ -138,7 +183,7 @@ def generate(
         "stop": stop or None,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    writing.write(prompt, run, checkpoint, given, num_samples, device or "auto", raw=raw, as_json=json)
+    generate_command.write(prompt, run, checkpoint, given, num_samples, device or "auto", raw=raw, as_json=json)
 
 
 @app.command(name="eval")
@@ -151,37 +196,47 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a split with a trained model. Every token counts exactly once."""
-    from cli_parts import scoring
+    from commands import evaluate as evaluate_command
 
-    scoring.score(run, data, split, checkpoint, device, as_json=json)
+    evaluate_command.score(run, data, split, checkpoint, device, as_json=json)
 
 
 @app.command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or ranges such as exp1..exp12.", autocompletion=complete_run)],
-    prompt: Annotated[str | None, typer.Option("--prompt", metavar="TEXT", help="Let each run continue this text, from the same seed.")] = None,
-    x: Annotated[str, typer.Option("--x", metavar="AXIS", help="Draw the curves over epoch, time, step or tokens.")] = "epoch",
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Runs, or ranges such as exp1..exp12.", autocompletion=complete_run),
+    ],
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", metavar="TEXT", help="Let each run continue this text, from the same seed."),
+    ] = None,
+    x: Annotated[
+        str, typer.Option("--x", metavar="AXIS", help="Draw the curves over epoch, time, step or tokens.")
+    ] = "epoch",
     max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens each run writes.")] = 60,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="The seed of every text.")] = 0,
     json: Json = False,
 ) -> None:
     """Set runs side by side. One table, the settings that differ, their curves, and their texts."""
-    from cli_parts import comparing
+    from commands import compare as compare_command
 
-    comparing.compare_runs(runs, prompt, x, max_new_tokens, seed, as_json=json)
+    compare_command.compare_runs(runs, prompt, x, max_new_tokens, seed, as_json=json)
 
 
 @app.command()
 def control(
     run: RunName,
     action: Annotated[str, typer.Argument(metavar="ACTION", help="pause, resume, checkpoint or stop.")],
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the run's answer.")] = 60.0,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the run's answer.")
+    ] = 60.0,
     json: Json = False,
 ) -> None:
     """Pause, resume or stop a training, or let it save. Waits for its answer."""
-    from cli_parts import following
+    from commands import watch as watch_command
 
-    following.control(run, action, timeout, as_json=json)
+    watch_command.control(run, action, timeout, as_json=json)
 
 
 @app.command()
@@ -190,9 +245,9 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Say how it stands now and end.")] = False,
 ) -> None:
     """Follow a run as plain text. For logs and screen readers; ends when the run ends."""
-    from cli_parts import following
+    from commands import watch as watch_command
 
-    following.watch(run, once=once)
+    watch_command.watch(run, once=once)
 
 
 @app.command()
@@ -214,9 +269,9 @@ def lr_find(
     json: Json = False,
 ) -> None:
     """Find a learning rate. Raises it step by step, draws the loss over it, and suggests a peak."""
-    from cli_parts import training
+    from commands import train as train_command
 
-    training.find_lr(preset, data, settings or [], steps, device, as_json=json)
+    train_command.find_lr(preset, data, settings or [], steps, device, as_json=json)
 
 
 @presets_app.callback()
@@ -229,19 +284,22 @@ def presets_root(context: typer.Context) -> None:
 @presets_app.command(name="list")
 def presets_list(json: Json = False) -> None:
     """All presets, one line each."""
-    from cli_parts import describe
+    from commands import presets
 
-    describe.list_all(as_json=json)
+    presets.list_all(as_json=json)
 
 
 @presets_app.command(name="show")
 def presets_show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset or a .toml file.", autocompletion=complete_preset)], json: Json = False
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A preset or a .toml file.", autocompletion=complete_preset)
+    ],
+    json: Json = False,
 ) -> None:
     """One preset: its notes, its parameters, and every setting with its meaning."""
-    from cli_parts import describe
+    from commands import presets
 
-    describe.show(name, as_json=json)
+    presets.show(name, as_json=json)
 
 
 @runs_app.callback()
@@ -254,7 +312,7 @@ def runs_root(context: typer.Context, json: Json = False) -> None:
 @runs_app.command(name="list")
 def runs_list(json: Json = False) -> None:
     """All runs with their state, newest last."""
-    from cli_parts import runs
+    from commands import runs
 
     runs.list_all(as_json=json)
 
@@ -262,7 +320,7 @@ def runs_list(json: Json = False) -> None:
 @runs_app.command(name="show")
 def runs_show(run: RunName, json: Json = False) -> None:
     """One run: its state, figures, checkpoints, curves and settings."""
-    from cli_parts import runs
+    from commands import runs
 
     runs.show(run, as_json=json)
 
@@ -270,18 +328,21 @@ def runs_show(run: RunName, json: Json = False) -> None:
 @runs_app.command(name="rename")
 def runs_rename(run: RunName, new: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")]) -> None:
     """Give a run another name."""
-    from cli_parts import runs
+    from commands import runs
 
     runs.rename(run, new)
 
 
 @runs_app.command(name="rm")
 def runs_rm(
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or ranges such as exp1..exp12.", autocompletion=complete_run)],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Runs, or ranges such as exp1..exp12.", autocompletion=complete_run),
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove runs with all their checkpoints; asks first."""
-    from cli_parts import runs
+    from commands import runs
 
     runs.remove(names, sure=yes)
 
@@ -296,33 +357,37 @@ def data_root(context: typer.Context) -> None:
 @data_app.command(name="list")
 def data_list(json: Json = False) -> None:
     """All corpora, and which of them are here."""
-    from cli_parts import corpora
+    from commands import data
 
-    corpora.list_all(as_json=json)
+    data.list_all(as_json=json)
 
 
 @data_app.command(name="show")
-def data_show(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_corpus)], json: Json = False) -> None:
+def data_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_corpus)], json: Json = False
+) -> None:
     """One corpus: where it is, its splits, and how it begins."""
-    from cli_parts import corpora
+    from commands import data
 
-    corpora.show(name, as_json=json)
+    data.show(name, as_json=json)
 
 
 @data_app.command(name="add")
-def data_add(name: Annotated[str, typer.Argument(metavar="NAME")], path: Annotated[Path, typer.Argument(metavar="PATH")]) -> None:
+def data_add(
+    name: Annotated[str, typer.Argument(metavar="NAME")], path: Annotated[Path, typer.Argument(metavar="PATH")]
+) -> None:
     """Give a file or folder of your own a name."""
-    from cli_parts import corpora
+    from commands import data
 
-    corpora.add(name, path)
+    data.add(name, path)
 
 
 @data_app.command(name="fetch")
 def data_fetch(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_corpus)]) -> None:
     """Download a known corpus, with a checksum."""
-    from cli_parts import corpora
+    from commands import data
 
-    corpora.fetch(name)
+    data.fetch(name)
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
-"""nanoGPT's own CPU recipe on Tiny Shakespeare, then `lm train --preset char-shakespeare` for the time that took: both validation losses.
+"""nanoGPT's own CPU recipe on Tiny Shakespeare, then `lm train --preset char-shakespeare` for the time that took: both
+validation losses.
 
     LM_DATA=DIR python benchmarks/char_shakespeare.py --nanogpt DIR [--repeats 1]
 
-`--nanogpt` is a checkout of karpathy/nanoGPT; the text is LM_DATA's `tinyshakespeare.txt`. The recipe is the one of its README: 4 layers, 128
-wide, block 64, batch 12, 2,000 steps. Its time is that of the whole process, evaluations included; ours stops after as much training time
-at the latest. A schedule that decays to the end of the run does so at the preset's last step: set `training.max_steps` to what this
-machine does in that time. Both validate on the last tenth of the text: the peer on 20 random batches, as it does itself, ours on every
-character.
+`--nanogpt` is a checkout of karpathy/nanoGPT; the text is LM_DATA's `tinyshakespeare.txt`. The recipe is the one of its
+README: 4 layers, 128 wide, block 64, batch 12, 2,000 steps. Its time is that of the whole process, evaluations
+included; ours stops after as much training time at the latest. A schedule that decays to the end of the run does so at
+the preset's last step: set `training.max_steps` to what this machine does in that time. Both validate on the last tenth
+of the text: the peer on 20 random batches, as it does itself, ours on every character.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lmcore.data.corpora import locate
+from lmcore.data.corpus.lookup import locate
 
 RECIPE = {
     "device": "cpu",
@@ -73,10 +74,22 @@ def run_peer(checkout: Path, text: str, work: Path, steps: int, environment: dic
 def run_ours(seconds: float, work: Path, extra: list[str], environment: dict[str, str]) -> dict[str, object]:
     """The summary of a training of that many seconds, and the seconds of its process."""
     settings = ["data.val_fraction=0.1", "data.test_fraction=0", *extra]
-    command = [sys.executable, "-c", "from cli import main; main()", "train", "--preset", "char-shakespeare", "--run", "benchmark", "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        "from cli import main; main()",
+        "train",
+        "--preset",
+        "char-shakespeare",
+        "--run",
+        "benchmark",
+        "--json",
+    ]
     command += ["--max-minutes", str(seconds / 60), *(part for setting in settings for part in ("--set", setting))]
     start = time.perf_counter()
-    output = subprocess.run(command, env=environment | {"LM_RUNS": str(work / "runs")}, check=True, stdout=subprocess.PIPE, text=True).stdout
+    output = subprocess.run(
+        command, env=environment | {"LM_RUNS": str(work / "runs")}, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
     process_seconds = time.perf_counter() - start
     summary = json.loads(output)
     return {"process_seconds": process_seconds, **{name: summary[name] for name in ("seconds", "steps", "val_loss")}}
@@ -88,7 +101,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--steps", type=int, default=RECIPE["max_iters"], help="of the peer")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="another setting of ours; may be repeated")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="another setting of ours; may be repeated",
+    )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     path = locate("tinyshakespeare")

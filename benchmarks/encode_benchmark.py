@@ -2,8 +2,8 @@
 
     python benchmarks/encode_benchmark.py [--megabytes 1000] [--tokenizer bpe]
 
-The text repeats shuffled paragraphs of the embedded corpus; it is written to a temporary folder (`--folder` to choose the disk) and
-encoded in a process of its own, so that the peak is that of the encoding alone.
+The text repeats shuffled paragraphs of the embedded corpus; it is written to a temporary folder (`--folder` to choose
+the disk) and encoded in a process of its own, so that the peak is that of the encoding alone.
 """
 
 from __future__ import annotations
@@ -46,14 +46,21 @@ def encode(path: Path, kind: str, cache: Path) -> dict[str, float]:
     peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     unit = 1 if sys.platform == "darwin" else 1024
     tokens = sum(len(split.tokens) for split in data.splits.values())
-    return {"megabytes": path.stat().st_size / MEGABYTE, "tokens": tokens, "seconds": seconds, "peak_memory_bytes": peak * unit}
+    return {
+        "megabytes": path.stat().st_size / MEGABYTE,
+        "tokens": tokens,
+        "seconds": seconds,
+        "peak_memory_bytes": peak * unit,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--tokenizer", default="bpe", choices=("char", "word", "bpe", "gpt2"))
-    parser.add_argument("--folder", type=Path, help="where the text and the token files are written, for the time of the run")
+    parser.add_argument(
+        "--folder", type=Path, help="where the text and the token files are written, for the time of the run"
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--encode", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -65,12 +72,18 @@ def main() -> None:
         write_text(text, arguments.megabytes)
         command = [sys.executable, __file__, "--tokenizer", arguments.tokenizer, "--encode", str(text)]
         figures = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    figures = {"row": f"encode {arguments.tokenizer}", **figures, "megabytes_per_second": figures["megabytes"] / figures["seconds"]}
+    figures = {
+        "row": f"encode {arguments.tokenizer}",
+        **figures,
+        "megabytes_per_second": figures["megabytes"] / figures["seconds"],
+    }
     if arguments.json:
         print(json.dumps(figures))
     else:
         rate, peak = figures["megabytes_per_second"], figures["peak_memory_bytes"] / MEGABYTE
-        print(f"{figures['row']}: {figures['megabytes']:.0f} MB, {rate:.1f} MB/s, peak {peak:.0f} MB, {figures['tokens']:,} tokens")
+        print(
+            f"{figures['row']}: {figures['megabytes']:.0f} MB, {rate:.1f} MB/s, peak {peak:.0f} MB, {figures['tokens']:,} tokens"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Writing 128 tokens after 16 with a random GPT-2 of 124M parameters, top-k 50, fp32, beside transformers' `generate`; same weights.
+"""Writing 128 tokens after 16 with a random GPT-2 of 124M parameters, top-k 50, fp32, beside transformers' `generate`;
+same weights.
 
 python benchmarks/generate_benchmark.py
 """
@@ -13,9 +14,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from lmcore.config import GenerationConfig
 from lmcore.data import Tokenizer
-from lmcore.data.vocabularies import char_tokenizer
-from lmcore.generation import Writer
-from lmcore.models.convert import from_gpt2_state_dict
+from lmcore.data.tokenizer.build import char_tokenizer
+from lmcore.generation import TextGenerator
+from lmcore.interop.huggingface import from_gpt2_state_dict
 
 PROMPT, NEW, VOCAB = 16, 128, 50257
 
@@ -39,19 +40,24 @@ def main() -> None:
     peer_model.generation_config.pad_token_id = 0
     model = from_gpt2_state_dict(peer_model.state_dict(), GPT2Config().n_head)
     tokenizer = letters_tokenizer()
-    writer = Writer(model, tokenizer)
+    generator = TextGenerator(model, tokenizer)
     prompt_ids = torch.randint(1, VOCAB, (1, PROMPT))
     prompt = tokenizer.decode(prompt_ids[0].tolist())
     settings = GenerationConfig(max_new_tokens=arguments.new, top_k=50, temperature=1.0)
 
     def ours() -> None:
-        assert sum(1 for _ in writer.write(prompt, settings)) == arguments.new
+        assert sum(1 for _ in generator.generate(prompt, settings)) == arguments.new
 
     @torch.no_grad()
     def peer() -> None:
-        peer_model.generate(prompt_ids, max_new_tokens=arguments.new, min_new_tokens=arguments.new, do_sample=True, top_k=50)
+        peer_model.generate(
+            prompt_ids, max_new_tokens=arguments.new, min_new_tokens=arguments.new, do_sample=True, top_k=50
+        )
 
-    show(compare("gpt2-124m generate", arguments.new, ours, peer, pairs=arguments.pairs, warmup=1), as_json=arguments.json)
+    show(
+        compare("gpt2-124m generate", arguments.new, ours, peer, pairs=arguments.pairs, warmup=1),
+        as_json=arguments.json,
+    )
 
 
 if __name__ == "__main__":

@@ -24,11 +24,17 @@ class Comparison:
 
     def figures(self) -> dict[str, object]:
         """What `--json` prints."""
-        rates = {side: round(self.tokens / statistics.median(times), 1) for side, times in (("ours", self.ours), ("peer", self.peer)) if times}
+        rates = {
+            side: round(self.tokens / statistics.median(times), 1)
+            for side, times in (("ours", self.ours), ("peer", self.peer))
+            if times
+        }
         return {**asdict(self), "tokens_per_second": rates, "ratio": self.ratio}
 
 
-def compare(row: str, tokens: int, ours: Callable[[], object], peer: Callable[[], object] | None, *, pairs: int, warmup: int = 2) -> Comparison:
+def compare(
+    row: str, tokens: int, ours: Callable[[], object], peer: Callable[[], object] | None, *, pairs: int, warmup: int = 2
+) -> Comparison:
     """Time `pairs` calls of each, alternating which goes first, after `warmup` calls that are not counted."""
     sides = [side for side in (ours, peer) if side is not None]
     times: dict[int, list[float]] = {0: [], 1: []}

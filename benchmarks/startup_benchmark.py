@@ -25,7 +25,13 @@ def make_runs(root: Path, count: int) -> None:
     """Finished runs with a few events each."""
     for number in range(count):
         run = create_run(f"run{number}", Config(), {"argv": []}, root=root)
-        run.events.write("start", pid=os.getpid(), total_steps=100, parameters={"total": 1000, "learnable": 1000}, architecture="transformer×4 adamw")
+        run.events.write(
+            "start",
+            pid=os.getpid(),
+            total_steps=100,
+            parameters={"total": 1000, "learnable": 1000},
+            architecture="transformer×4 adamw",
+        )
         for step in range(10, 101, 10):
             run.events.write("train", step=step, epoch=step / 100, tokens=step * 768, seconds=step / 10, loss=4.0)
         run.events.write("finish", step=100, why="done", message="", summary={})
@@ -57,7 +63,9 @@ def main() -> None:
             times = seconds([*lm, *command], environment, arguments.repeats)
             row = "lm " + " ".join(command)
             if arguments.json:
-                print(json.dumps({"row": row, "median_seconds": statistics.median(times), "seconds": times}), flush=True)
+                print(
+                    json.dumps({"row": row, "median_seconds": statistics.median(times), "seconds": times}), flush=True
+                )
             else:
                 print(f"{row:<24} median {statistics.median(times):.3f} s   worst {max(times):.3f} s", flush=True)
 

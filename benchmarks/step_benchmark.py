@@ -1,4 +1,5 @@
-"""One training step (loss, backward, clip, optimizer) beside the peer's: same model, batch and precision (fp32), random tokens.
+"""One training step (loss, backward, clip, optimizer) beside the peer's: same model, batch and precision (fp32), random
+tokens.
 
     python benchmarks/step_benchmark.py --nanogpt DIR --examples DIR [ROW ...]
 
@@ -36,12 +37,27 @@ class Row(NamedTuple):
 
 
 def gpt(n_layer: int, n_head: int, n_embd: int, block_size: int) -> dict[str, Any]:
-    return {"n_layer": n_layer, "n_head": n_head, "n_embd": n_embd, "block_size": block_size, "bias": True, "dropout": 0.0}
+    return {
+        "n_layer": n_layer,
+        "n_head": n_head,
+        "n_embd": n_embd,
+        "block_size": block_size,
+        "bias": True,
+        "dropout": 0.0,
+    }
 
 
 def lstm(width: int, *, tied: bool) -> dict[str, Any]:
     dropouts = {"dropout": 0.2, "dropout_input": 0.2, "dropout_output": 0.2}
-    return {"architecture": "lstm", "n_layer": 2, "n_embd": width, "block_size": 35, "tied": tied, "head_bias": True, **dropouts}
+    return {
+        "architecture": "lstm",
+        "n_layer": 2,
+        "n_embd": width,
+        "block_size": 35,
+        "tied": tied,
+        "head_bias": True,
+        **dropouts,
+    }
 
 
 ROWS = {
@@ -56,11 +72,17 @@ ROWS = {
 def our_step(row: Row, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
     """What the training loop does with one batch."""
     recurrent = row.model.get("architecture") == "lstm"
-    optimizer = {"name": "sgd", "lr": 1.0, "grad_clip": 0.25} if recurrent else {"name": "adamw", "lr": 1e-3, "weight_decay": 0.1, "grad_clip": 1.0}
+    optimizer = (
+        {"name": "sgd", "lr": 1.0, "grad_clip": 0.25}
+        if recurrent
+        else {"name": "adamw", "lr": 1e-3, "weight_decay": 0.1, "grad_clip": 1.0}
+    )
     config = Config.from_dict({"model": row.model, "optimizer": optimizer})
     model = build_model(config.model, row.vocab_size, seed=0).train()
     parameters = list(model.parameters())
-    optimizers = build_optimizers(config.optimizer, Parameters(dict(model.named_parameters()), model.parameter_roles()), torch.device("cpu"))
+    optimizers = build_optimizers(
+        config.optimizer, Parameters(dict(model.named_parameters()), model.parameter_roles()), torch.device("cpu")
+    )
     state = model.init_state(row.batch_size)
 
     def step() -> None:
@@ -142,7 +164,9 @@ def main() -> None:
         shape = (row.batch_size, row.model["block_size"])
         x, y = (torch.randint(0, row.vocab_size, shape) for _ in range(2))
         recurrent = row.model.get("architecture") == "lstm"
-        checkout, peer_step = (arguments.examples, word_language_model_step) if recurrent else (arguments.nanogpt, nanogpt_step)
+        checkout, peer_step = (
+            (arguments.examples, word_language_model_step) if recurrent else (arguments.nanogpt, nanogpt_step)
+        )
         peer = peer_step(row, x, y, checkout) if checkout else None
         pairs = arguments.pairs or row.pairs
         show(compare(name, x.numel(), our_step(row, x, y), peer, pairs=pairs), as_json=arguments.json)

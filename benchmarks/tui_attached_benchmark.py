@@ -1,7 +1,7 @@
 """What a training loses while the screen is attached: `python benchmarks/tui_attached_benchmark.py [--json]`.
 
-One training (4 layers, 128 wide, both cores) goes on while the screen is opened on it and closed in turn; its tokens per second with the
-screen, as a share of the mean of those just before and just after. Target: 98 %.
+One training (4 layers, 128 wide, both cores) goes on while the screen is opened on it and closed in turn; its tokens
+per second with the screen, as a share of the mean of those just before and just after. Target: 98 %.
 """
 
 from __future__ import annotations
@@ -28,7 +28,20 @@ OPENING_SECONDS = 4.0  # the screen's own start is not what is measured
 def start_training(runs: Path, text: Path) -> subprocess.Popen[bytes]:
     """A training that does nothing but step."""
     settings = ["training.eval_every=1000000", "training.log_every=5", "generation.prompts=[]"]
-    command = [sys.executable, "-m", "cli", "train", "--preset", "char-shakespeare", "--data", str(text), "--run", "plays", "--max-steps", "1000000"]
+    command = [
+        sys.executable,
+        "-m",
+        "cli",
+        "train",
+        "--preset",
+        "char-shakespeare",
+        "--data",
+        str(text),
+        "--run",
+        "plays",
+        "--max-steps",
+        "1000000",
+    ]
     for setting in settings:
         command += ["--set", setting]
     environment = {**os.environ, "LM_RUNS": str(runs)}
@@ -88,7 +101,9 @@ def main() -> None:
         print(json.dumps({"attached_percent": found, "median": median, "target": TARGET_PERCENT}))
     else:
         each = ", ".join(f"{percent:.1f}" for percent in found)
-        print(f"tokens/s with the screen attached: {median:.1f} % of those without (each: {each}; target {TARGET_PERCENT:g})")
+        print(
+            f"tokens/s with the screen attached: {median:.1f} % of those without (each: {each}; target {TARGET_PERCENT:g})"
+        )
 
 
 if __name__ == "__main__":

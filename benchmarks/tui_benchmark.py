@@ -1,7 +1,8 @@
 """How fast the screen is: `python benchmarks/tui_benchmark.py [--json]`.
 
-First paint (from the start of a fresh interpreter in a real terminal), redraw of a chart of 10,000 and of 1,000,000 points, opening a
-directory of 500 runs with 5 million events (time and memory), and the processor time of an idle screen. Each figure has its target.
+First paint (from the start of a fresh interpreter in a real terminal), redraw of a chart of 10,000 and of 1,000,000
+points, opening a directory of 500 runs with 5 million events (time and memory), and the processor time of an idle
+screen. Each figure has its target.
 """
 
 from __future__ import annotations
@@ -46,7 +47,13 @@ class Terminal:
     """`lm tui` in a pseudo-terminal of 160x50, as a person would start it."""
 
     def __init__(self, runs: Path, state: Path) -> None:
-        environment = {**os.environ, "LM_RUNS": str(runs), "LM_STATE": str(state), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        environment = {
+            **os.environ,
+            "LM_RUNS": str(runs),
+            "LM_STATE": str(state),
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+        }
         environment.pop("NO_COLOR", None)
         self.began = time.perf_counter()
         self.pid, self.fd = pty.fork()
@@ -107,7 +114,9 @@ class Terminal:
 
 
 def first_paint(work: Path, runs: Path, times: int = 5) -> tuple[float, float]:
-    """Median wall-clock and processor seconds from a fresh interpreter to the painted border of the list; byte code is compiled already."""
+    """Median wall-clock and processor seconds from a fresh interpreter to the painted border of the list; byte code is
+    compiled already.
+    """
     found = []
     for number in range(times + 1):
         terminal = Terminal(runs, work / f"state-{number}")
@@ -117,7 +126,9 @@ def first_paint(work: Path, runs: Path, times: int = 5) -> tuple[float, float]:
 
 
 def redraw(points: int, times: int = 20) -> tuple[float, float]:
-    """Median milliseconds to draw train (raw and smoothed) and validation curves on 200x50 cells, and to append ten points and draw."""
+    """Median milliseconds to draw train (raw and smoothed) and validation curves on 200x50 cells, and to append ten
+    points and draw.
+    """
     import numpy as np
 
     from tui.charts.decimate import Pyramid
@@ -179,7 +190,14 @@ def make_runs(root: Path, runs: int, events: int) -> None:
     lines = [json.dumps({**start, "parameters": {"total": 1_000_000, "learnable": 1_000_000}})]
     for number in range(1, events - 1):
         step = 10 * number
-        event = {"kind": "train", "time": 1.7e9 + number, "step": step, "epoch": number / 1000, "tokens": 4096 * step, "seconds": float(number)}
+        event = {
+            "kind": "train",
+            "time": 1.7e9 + number,
+            "step": step,
+            "epoch": number / 1000,
+            "tokens": 4096 * step,
+            "seconds": float(number),
+        }
         event |= {
             "loss": 4 + 5 / number,
             "epoch_loss": 4.5,
@@ -191,7 +209,11 @@ def make_runs(root: Path, runs: int, events: int) -> None:
         if number % 500 == 0:
             event |= {"kind": "eval", "split": "val", "perplexity": 90.0, "best": True}
         lines.append(json.dumps(event))
-    lines.append(json.dumps({"kind": "finish", "time": 1.7e9 + events, "step": 10 * events, "why": "done", "message": "", "summary": {}}))
+    lines.append(
+        json.dumps(
+            {"kind": "finish", "time": 1.7e9 + events, "step": 10 * events, "why": "done", "message": "", "summary": {}}
+        )
+    )
     text = "\n".join(lines) + "\n"
     for number in range(runs):
         run = create_run(f"run-{number}", Config(), {"preset": "quick"}, root)
@@ -217,7 +239,9 @@ def measure(work: Path, runs: int, events: int) -> dict[str, float]:
     before, began = terminal.cpu_seconds(), time.perf_counter()
     terminal.settle(20.0)
     figures["idle_percent_of_a_core"] = 100 * (terminal.cpu_seconds() - before) / (time.perf_counter() - began)
-    figures["key_to_response_ms"] = statistics.median(terminal.key(key) for key in (b"j", b"k", b"x", b"y", b"j", b"m", b"k", b"x", b"x"))
+    figures["key_to_response_ms"] = statistics.median(
+        terminal.key(key) for key in (b"j", b"k", b"x", b"y", b"j", b"m", b"k", b"x", b"x")
+    )
     terminal.close()
     return figures
 
@@ -235,7 +259,11 @@ def main() -> None:
     finally:
         shutil.rmtree(work)
     if options.json:
-        print(json.dumps({"figures": figures, "targets": TARGETS, "python": sys.version.split()[0], "cores": os.cpu_count()}))
+        print(
+            json.dumps(
+                {"figures": figures, "targets": TARGETS, "python": sys.version.split()[0], "cores": os.cpu_count()}
+            )
+        )
         return
     for name, value in figures.items():
         print(f"{name:26} {value:10.2f}   target {TARGETS[name]:g}   {'ok' if value <= TARGETS[name] else 'MISSED'}")

@@ -1,7 +1,7 @@
 """How long a key waits while the screen writes text: `python benchmarks/tui_write_benchmark.py [--columns N] [--json]`.
 
-In a real terminal, N checkpoints (4 layers, 128 wide, 65 characters) write side by side; letters that no model writes are typed into the
-prompt, and the time until each is painted is measured. Target: 50 ms.
+In a real terminal, N checkpoints (4 layers, 128 wide, 65 characters) write side by side; letters that no model writes
+are typed into the prompt, and the time until each is painted is measured. Target: 50 ms.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ TARGET_MS = 50.0
 def make_checkpoints(root: Path, columns: int) -> list[str]:
     """Runs with a checkpoint of random weights; their names."""
     from lmcore.config import Config
-    from lmcore.data.vocabularies import char_tokenizer
+    from lmcore.data.tokenizer.build import char_tokenizer
     from lmcore.models import build_model, save_model
     from lmcore.runs import create_run, publish_checkpoint, set_pointer
 
-    config = Config().with_settings({"model.n_layer": 4, "model.n_embd": 128, "model.n_head": 4, "tokenizer.kind": "char"})
+    config = Config().with_settings(
+        {"model.n_layer": 4, "model.n_embd": 128, "model.n_head": 4, "tokenizer.kind": "char"}
+    )
     tokenizer = char_tokenizer([string.printable])
     names = [f"writer{number}" for number in range(columns)]
     for seed, name in enumerate(names):
@@ -52,7 +54,11 @@ def measure(work: Path, columns: int) -> list[float]:
     """Milliseconds from each key to its letter on the screen, while all columns write."""
     names = make_checkpoints(work / "runs", columns)
     (work / "state").mkdir()
-    remembered = {"mode": "write", "sources": [f"{name}:best" for name in names], "write": {"max_new_tokens": 100_000.0}}
+    remembered = {
+        "mode": "write",
+        "sources": [f"{name}:best" for name in names],
+        "write": {"max_new_tokens": 100_000.0},
+    }
     (work / "state" / "tui.json").write_text(json.dumps(remembered), encoding="utf-8")
     terminal = Terminal(work / "runs", work / "state")
     try:
@@ -92,7 +98,11 @@ def main() -> None:
         shutil.rmtree(work)
     figures = {"median_ms": statistics.median(times), "p95_ms": times[int(0.95 * len(times))], "max_ms": times[-1]}
     if options.json:
-        print(json.dumps({"columns": options.columns, "figures": figures, "target_ms": TARGET_MS, "cores": os.cpu_count()}))
+        print(
+            json.dumps(
+                {"columns": options.columns, "figures": figures, "target_ms": TARGET_MS, "cores": os.cpu_count()}
+            )
+        )
         return
     for name, value in figures.items():
         print(f"{name:10} {value:8.1f}   target {TARGET_MS:g}   {'ok' if value <= TARGET_MS else 'MISSED'}")

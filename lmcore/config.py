@@ -1,7 +1,7 @@
 """What a run is: every setting with its default, its bounds and one line of meaning.
 
-A config is plain data: eight sections of settings, read from TOML, changed by `section.key=value`, and written out complete into
-the run directory. The descriptions below are what `lm presets show` and the Presets screen print.
+A config is plain data: eight sections of settings, read from TOML, changed by `section.key=value`, and written out
+    complete into the run directory. The descriptions below are what `lm presets show` and the Presets screen print.
 """
 
 from __future__ import annotations
@@ -33,28 +33,45 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which text, how it is split, and in what order a model sees it."""
 
-    corpus: str = Field("python-docs", description="A corpus by name (`lm data list`), or a path: file, folder, glob.", min_length=1)
+    corpus: str = Field(
+        "python-docs", description="A corpus by name (`lm data list`), or a path: file, folder, glob.", min_length=1
+    )
     field: str = Field("text", description="JSONL only: the field that holds the text.")
-    val_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(0.05, description="Share cut for validation when the corpus has no splits.")
-    test_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(0.05, description="Share cut for the test when the corpus has no splits.")
+    val_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
+        0.05, description="Share cut for validation when the corpus has no splits."
+    )
+    test_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
+        0.05, description="Share cut for the test when the corpus has no splits."
+    )
     batching: Literal["streams", "windows", "documents"] = Field(
         "windows",
         description="streams: parallel contiguous streams, state carried (BPTT); windows: shuffled windows; documents: one text a row.",
     )
-    random_offset: bool = Field(False, description="windows: start each epoch's windows at a random token, so that they differ from epoch to epoch.")
+    random_offset: bool = Field(
+        False,
+        description="windows: start each epoch's windows at a random token, so that they differ from epoch to epoch.",
+    )
 
 
 class TokenizerConfig(Section):
     """How text becomes tokens. A corpus that is already tokenized brings its own tokenizer."""
 
     kind: Literal["char", "word", "bpe", "gpt1", "gpt2", "file"] = Field(
-        "bpe", description="char, word, bpe (byte-level, trained on the corpus), gpt1, gpt2 (their published BPE), file (a tokenizer.json)."
+        "bpe",
+        description="char, word, bpe (byte-level, trained on the corpus), gpt1, gpt2 (their published BPE), file (a tokenizer.json).",
     )
-    path: str = Field("", description="file: the tokenizer.json; gpt1, gpt2: a folder with the two BPE files, if they are not in $LM_DATA.")
+    path: str = Field(
+        "",
+        description="file: the tokenizer.json; gpt1, gpt2: a folder with the two BPE files, if they are not in $LM_DATA.",
+    )
     vocab_size: Count = Field(0, description="bpe: the vocabulary's size (0: 8192); word: its limit (0: none).")
-    min_frequency: Positive = Field(1, description="word, char: rarer ones become <unk>; bpe: rarer pairs are not merged.")
+    min_frequency: Positive = Field(
+        1, description="word, char: rarer ones become <unk>; bpe: rarer pairs are not merged."
+    )
     lowercase: bool = Field(False, description="Lowercase the text first (gpt1 always does).")
-    pad_first: bool = Field(False, description="gpt1: put <pad> at id 0 and move every other id up by one, as the seed study did.")
+    pad_first: bool = Field(
+        False, description="gpt1: put <pad> at id 0 and move every other id up by one, as the seed study did."
+    )
     special_tokens: tuple[str, ...] = Field((), description="bpe: tokens that take the first ids.")
 
 
@@ -67,44 +84,66 @@ class ModelConfig(Section):
     vocab_size: Count = Field(0, description="Rows of the embedding (0: the tokenizer's vocabulary).")
     n_layer: Positive = Field(4, description="Layers or blocks.")
     n_embd: Positive = Field(128, description="Width of the embeddings, and of a transformer's residual stream.")
-    block_size: Positive = Field(64, description="Tokens in a training window: a transformer's context, a recurrent model's BPTT length.")
+    block_size: Positive = Field(
+        64, description="Tokens in a training window: a transformer's context, a recurrent model's BPTT length."
+    )
     tied: bool = Field(True, description="The output layer shares the embedding's weights.")
     head_bias: bool = Field(False, description="The output layer has a bias.")
     init: Literal["gpt2", "xavier", "torch"] = Field(
         "gpt2", description="gpt2: normal 0.02, residual projections scaled; xavier; torch: each layer's own."
     )
-    embedding: str = Field("random", description="random, or a pretrained table: a Hub id, a .safetensors, or a GloVe text file.", min_length=1)
+    embedding: str = Field(
+        "random",
+        description="random, or a pretrained table: a Hub id, a .safetensors, or a GloVe text file.",
+        min_length=1,
+    )
     freeze_embedding: bool = Field(False, description="The token embedding is not trained.")
     freeze_positions: bool = Field(False, description="Learned positions are not trained.")
     dropout: Probability = Field(0.0, description="Dropout on layer outputs and residual branches.")
     dropout_embedding: Probability = Field(
-        0.0, description="transformer: dropout on the embedded input; recurrent: whole words dropped from the embedding (AWD-LSTM)."
+        0.0,
+        description="transformer: dropout on the embedded input; recurrent: whole words dropped from the embedding (AWD-LSTM).",
     )
     # Recurrent models.
     n_hidden: Count = Field(0, description="recurrent: hidden width (0: n_embd).")
-    projection: Literal["none", "linear", "relu"] = Field("none", description="recurrent: map n_hidden to n_embd before the output layer.")
-    locked_dropout: bool = Field(False, description="recurrent: one dropout mask for all time steps (Gal & Ghahramani; AWD-LSTM).")
+    projection: Literal["none", "linear", "relu"] = Field(
+        "none", description="recurrent: map n_hidden to n_embd before the output layer."
+    )
+    locked_dropout: bool = Field(
+        False, description="recurrent: one dropout mask for all time steps (Gal & Ghahramani; AWD-LSTM)."
+    )
     dropout_input: Probability = Field(0.0, description="recurrent: dropout on the embedded input.")
     dropout_output: Probability = Field(0.0, description="recurrent: dropout after the last layer.")
-    weight_drop: Probability = Field(0.0, description="recurrent: DropConnect on the hidden-to-hidden weights (AWD-LSTM).")
+    weight_drop: Probability = Field(
+        0.0, description="recurrent: DropConnect on the hidden-to-hidden weights (AWD-LSTM)."
+    )
     # Transformers.
     n_head: Positive = Field(4, description="transformer: attention heads.")
     n_inner: Count = Field(0, description="transformer: width of the MLP (0: 4 x n_embd; swiglu: 8/3 x n_embd).")
-    activation: Literal["gelu", "gelu_tanh", "relu", "swiglu"] = Field("gelu", description="transformer: the MLP's nonlinearity.")
+    activation: Literal["gelu", "gelu_tanh", "relu", "swiglu"] = Field(
+        "gelu", description="transformer: the MLP's nonlinearity."
+    )
     norm: Literal["layernorm", "rmsnorm", "annotated"] = Field(
         "layernorm", description="transformer: LayerNorm, RMSNorm, or annotated: a(x-mean)/(unbiased std + eps)+b."
     )
-    norm_position: Literal["pre", "post"] = Field("pre", description="transformer: normalize before (GPT-2) or after (GPT-1) the residual sum.")
+    norm_position: Literal["pre", "post"] = Field(
+        "pre", description="transformer: normalize before (GPT-2) or after (GPT-1) the residual sum."
+    )
     norm_eps: AboveZero = Field(1e-5, description="transformer: the norm's epsilon.")
     final_norm: bool = Field(True, description="transformer: one more norm after the last block.")
-    position: Literal["learned", "sinusoidal", "rotary", "none"] = Field("learned", description="transformer: how it knows the order.")
+    position: Literal["learned", "sinusoidal", "rotary", "none"] = Field(
+        "learned", description="transformer: how it knows the order."
+    )
     rope_theta: AboveZero = Field(10_000.0, description="rotary: the base of the wavelengths.")
     attention: Literal["dot", "euclidean", "euclidean_published", "euclidean_squared"] = Field(
-        "dot", description="transformer: q.k/sqrt(d); -|q-k|/sqrt(d); +|q-k| (as published; favours far keys); -|q-k|^2/sqrt(d)."
+        "dot",
+        description="transformer: q.k/sqrt(d); -|q-k|/sqrt(d); +|q-k| (as published; favours far keys); -|q-k|^2/sqrt(d).",
     )
     dropout_attention: Probability = Field(0.0, description="transformer: dropout on attention weights.")
     bias: bool = Field(True, description="transformer: biases in linear layers and norms.")
-    scale_embedding: bool = Field(False, description="transformer: multiply token embeddings by sqrt(n_embd) (Vaswani et al.).")
+    scale_embedding: bool = Field(
+        False, description="transformer: multiply token embeddings by sqrt(n_embd) (Vaswani et al.)."
+    )
 
     @field_validator("norm", mode="before")
     @classmethod
@@ -126,7 +165,9 @@ class ModelConfig(Section):
             if self.position == "sinusoidal" and self.n_embd % 2:
                 raise ValueError(f"sinusoidal positions need an even n_embd, not {self.n_embd}")
         elif self.tied and self.projection == "none" and self.hidden not in (0, self.n_embd):
-            raise ValueError(f"a tied output needs n_hidden ({self.hidden}) = n_embd ({self.n_embd}), or projection = 'linear' or 'relu'")
+            raise ValueError(
+                f"a tied output needs n_hidden ({self.hidden}) = n_embd ({self.n_embd}), or projection = 'linear' or 'relu'"
+            )
         return self
 
     @property
@@ -147,7 +188,9 @@ class OptimizerConfig(Section):
     beta1: Probability = Field(0.9, description="adam, adamw: decay of the mean of gradients.")
     beta2: Probability = Field(0.95, description="adam, adamw: decay of the mean of squared gradients.")
     eps: AboveZero = Field(1e-8, description="adam, adamw: keeps the division finite.")
-    weight_decay: NonNegative = Field(0.0, description="Decoupled for adamw and muon; added to the gradient for sgd, momentum, nesterov, adam_l2.")
+    weight_decay: NonNegative = Field(
+        0.0, description="Decoupled for adamw and muon; added to the gradient for sgd, momentum, nesterov, adam_l2."
+    )
     decay_all: bool = Field(False, description="Decay norms, biases and embeddings too (PyTorch's default behaviour).")
     muon_lr: AboveZero = Field(0.02, description="muon: peak learning rate of the matrices.")
     muon_momentum: Probability = Field(0.95, description="muon: momentum of the matrices (Nesterov).")
@@ -156,25 +199,31 @@ class OptimizerConfig(Section):
     @model_validator(mode="after")
     def _decay_fits(self) -> Self:
         if self.name == "adam" and self.weight_decay > 0:
-            raise ValueError("adam has no weight decay; use adamw (decoupled, advised) or adam_l2 (added to the gradient)")
+            raise ValueError(
+                "adam has no weight decay; use adamw (decoupled, advised) or adam_l2 (added to the gradient)"
+            )
         return self
 
 
 class ScheduleConfig(Section):
     """The learning rate as a multiplier of its peak, by step."""
 
-    name: Literal["constant", "linear", "cosine", "step", "exponential", "one_cycle", "wsd", "plateau", "cosine_restarts"] = Field(
-        "constant", description="Shape after the warm-up."
-    )
+    name: Literal[
+        "constant", "linear", "cosine", "step", "exponential", "one_cycle", "wsd", "plateau", "cosine_restarts"
+    ] = Field("constant", description="Shape after the warm-up.")
     warmup_steps: Count = Field(0, description="Steps of linear rise from 0.")
     decay_steps: Count = Field(0, description="Step at which the decay ends (0: the last step of the run).")
     min_lr_ratio: Fraction = Field(0.0, description="The lowest rate, as a share of the peak.")
     step_size: Positive = Field(1000, description="step, exponential: steps between two cuts (exponential: smoothly).")
     gamma: Fraction = Field(0.5, description="step, exponential, plateau: factor of a cut.")
-    decay_fraction: Fraction = Field(0.2, description="wsd: share of the run, at its end, that decays; one_cycle: unused.")
+    decay_fraction: Fraction = Field(
+        0.2, description="wsd: share of the run, at its end, that decays; one_cycle: unused."
+    )
     rise_fraction: Fraction = Field(0.3, description="one_cycle: share of the run that rises.")
     restart_steps: Positive = Field(1000, description="cosine_restarts: length of the first cycle.")
-    restart_factor: Annotated[float, Field(ge=1.0)] = Field(1.0, description="cosine_restarts: each cycle is this much longer.")
+    restart_factor: Annotated[float, Field(ge=1.0)] = Field(
+        1.0, description="cosine_restarts: each cycle is this much longer."
+    )
     plateau_patience: Positive = Field(2, description="plateau: evaluations without improvement before a cut.")
 
 
@@ -195,27 +244,49 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 where the GPU has it, else fp16 with loss scaling, fp32 on CPU."
     )
-    compile: Literal["auto", "on", "off"] = Field("auto", description="torch.compile: auto on CUDA for runs long enough to repay it.")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="torch.compile: auto on CUDA for runs long enough to repay it."
+    )
     threads: Count = Field(0, description="CPU threads (0: PyTorch's choice).")
-    label_smoothing: Probability = Field(0.0, description="Share of the target spread over the vocabulary (training only).")
+    label_smoothing: Probability = Field(
+        0.0, description="Share of the target spread over the vocabulary (training only)."
+    )
     l1: NonNegative = Field(0.0, description="Weight of the L1 penalty on weights.")
     activation_reg: NonNegative = Field(0.0, description="recurrent: AR, L2 on the dropped output (AWD-LSTM, alpha).")
     temporal_reg: NonNegative = Field(0.0, description="recurrent: TAR, L2 on its change in time (AWD-LSTM, beta).")
-    patience: Count = Field(0, description="Stop after this many evaluations without a better validation perplexity (0: off).")
-    min_delta: NonNegative = Field(0.0, description="An improvement of validation loss smaller than this does not count.")
-    average: Literal["none", "ema", "asgd"] = Field("none", description="Weights that are evaluated and saved: raw, moving average, or NT-ASGD.")
-    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(0.999, description="ema: share of the average kept at each step.")
-    asgd_patience: Positive = Field(5, description="asgd: averaging starts when validation has not improved for this many evaluations.")
-    max_bad_steps: Positive = Field(10, description="Non-finite steps in a row that are skipped before the run stops as diverged.")
-    unfreeze_every: Count = Field(0, description="Gradual unfreezing: train only the top layer first, then one more each so many steps (0: off).")
+    patience: Count = Field(
+        0, description="Stop after this many evaluations without a better validation perplexity (0: off)."
+    )
+    min_delta: NonNegative = Field(
+        0.0, description="An improvement of validation loss smaller than this does not count."
+    )
+    average: Literal["none", "ema", "asgd"] = Field(
+        "none", description="Weights that are evaluated and saved: raw, moving average, or NT-ASGD."
+    )
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        0.999, description="ema: share of the average kept at each step."
+    )
+    asgd_patience: Positive = Field(
+        5, description="asgd: averaging starts when validation has not improved for this many evaluations."
+    )
+    max_bad_steps: Positive = Field(
+        10, description="Non-finite steps in a row that are skipped before the run stops as diverged."
+    )
+    unfreeze_every: Count = Field(
+        0, description="Gradual unfreezing: train only the top layer first, then one more each so many steps (0: off)."
+    )
 
 
 class EvalConfig(Section):
     """How a split is scored: every token exactly once."""
 
     batch_size: Count = Field(0, description="Windows scored at once (0: training.batch_size).")
-    stride: Count = Field(0, description="transformer: tokens scored per window; the rest of it is context (0: block_size).")
-    max_tokens: Count = Field(0, description="Tokens of the split scored during training (0: all). Final figures always use all.")
+    stride: Count = Field(
+        0, description="transformer: tokens scored per window; the rest of it is context (0: block_size)."
+    )
+    max_tokens: Count = Field(
+        0, description="Tokens of the split scored during training (0: all). Final figures always use all."
+    )
 
 
 class GenerationConfig(Section):
@@ -225,7 +296,9 @@ class GenerationConfig(Section):
     max_new_tokens: Positive = Field(100, description="Tokens to write.")
     temperature: AboveZero = Field(0.8, description="Below 1: safer; above 1: wilder.")
     top_k: Count = Field(0, description="Keep the k likeliest tokens (0: all).")
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = Field(1.0, description="Keep the likeliest tokens that together have this probability.")
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        1.0, description="Keep the likeliest tokens that together have this probability."
+    )
     min_p: Fraction = Field(0.0, description="Drop tokens below this share of the likeliest one's probability.")
     repetition_penalty: AboveZero = Field(1.0, description="Above 1: tokens already written become less likely (CTRL).")
     no_repeat_ngram: Count = Field(0, description="No n-gram of this length twice (0: off).")
@@ -301,14 +374,20 @@ def parse_assignments(assignments: list[str]) -> dict[str, str]:
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"'{assignment}' is not a setting.", "Write section.key=value, for example training.batch_size=64.")
+            raise UsageError(
+                f"'{assignment}' is not a setting.", "Write section.key=value, for example training.batch_size=64."
+            )
         settings[name.strip()] = value.strip()
     return settings
 
 
 def setting_names() -> list[str]:
     """Every `section.key`, in order."""
-    return [f"{section}.{key}" for section, field in Config.model_fields.items() for key in _section(field.annotation).model_fields]
+    return [
+        f"{section}.{key}"
+        for section, field in Config.model_fields.items()
+        for key in _section(field.annotation).model_fields
+    ]
 
 
 def setting_help(name: str) -> str:
@@ -350,12 +429,19 @@ def _parse(section: str, key: str, text: str) -> Any:
 def _refuse_unknown(values: dict[str, Any]) -> None:
     for section, settings in values.items():
         if section not in Config.model_fields:
-            raise UsageError(f"There is no setting '{section}'.", _nearest(section, [*Config.model_fields, *setting_names()]))
+            raise UsageError(
+                f"There is no setting '{section}'.", _nearest(section, [*Config.model_fields, *setting_names()])
+            )
         if not isinstance(settings, dict):
-            raise UsageError(f"'{section}' is a section, not a setting.", f"Set one of its settings, for example {setting_names_of(section)[0]}.")
+            raise UsageError(
+                f"'{section}' is a section, not a setting.",
+                f"Set one of its settings, for example {setting_names_of(section)[0]}.",
+            )
         for key in settings:
             if key not in _section(Config.model_fields[section].annotation).model_fields:
-                raise UsageError(f"There is no setting '{section}.{key}'.", _nearest(f"{section}.{key}", setting_names()))
+                raise UsageError(
+                    f"There is no setting '{section}.{key}'.", _nearest(f"{section}.{key}", setting_names())
+                )
 
 
 def setting_names_of(section: str) -> list[str]:
@@ -367,7 +453,9 @@ def _nearest(name: str, known: list[str]) -> str:
     matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not matches:
         tail = name.rpartition(".")[2]
-        matches = [k for k in known if k.rpartition(".")[2] == tail] or difflib.get_close_matches(tail, [k.rpartition(".")[2] for k in known], n=1)
+        matches = [k for k in known if k.rpartition(".")[2] == tail] or difflib.get_close_matches(
+            tail, [k.rpartition(".")[2] for k in known], n=1
+        )
     return f"Did you mean '{matches[0]}'?" if matches else "`lm presets show quick` lists every setting."
 
 
@@ -378,9 +466,18 @@ def _explain(error: ValidationError) -> UsageError:
     if first["type"] == "value_error":
         return UsageError(f"[{name}] does not fit: {first['ctx']['error']}.", "Change one of these settings.")
     context = first.get("ctx", {})
-    bounds = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}", "expected": "one of {}", "min_length": "not empty"}
+    bounds = {
+        "ge": "at least {}",
+        "gt": "above {}",
+        "le": "at most {}",
+        "lt": "below {}",
+        "expected": "one of {}",
+        "min_length": "not empty",
+    }
     said = [text.format(context[key]) for key, text in bounds.items() if key in context]
     if first["type"] == "string_pattern_mismatch":
         return UsageError(f"{name} = {first['input']!r} is not possible.", f"It can be: {setting_help(name)}")
     wanted = " and ".join(said) if said else first["msg"].removeprefix("Input should be ").rstrip(".")
-    return UsageError(f"{name} = {first['input']!r} is not possible: it must be {wanted}.", setting_help(name) if "." in name else "")
+    return UsageError(
+        f"{name} = {first['input']!r} is not possible: it must be {wanted}.", setting_help(name) if "." in name else ""
+    )

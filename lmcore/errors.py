@@ -1,8 +1,13 @@
 """Errors for people: one sentence what is wrong, one what to do.
 
-Every failure that a user can cause or mend is an `LmError`; the command line prints its two sentences and exits with its code.
-Any other exception that reaches the command line is a bug.
+Every failure that a user can cause or mend is an `LmError`; the command line prints its two sentences and exits with
+its code. Any other exception that reaches the command line is a bug.
 """
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class LmError(Exception):
@@ -23,3 +28,16 @@ class UsageError(LmError):
     """What was asked for cannot be: an unknown name, a value out of range, a run already there."""
 
     exit_code = 2
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, cutoff: float = 0.6) -> str:
+    """The hint for an unknown name: the nearest of the `known` ones, or `otherwise` if none is near.
+
+    Args:
+        name: what was typed.
+        known: what it could have been.
+        otherwise: a whole sentence.
+        cutoff: how alike two names must be, 0 to 1 (difflib's ratio).
+    """
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"Did you mean '{matches[0]}'?" if matches else otherwise

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from lmcore.config import Config
-from lmcore.errors import UsageError
+from lmcore.errors import UsageError, did_you_mean
+from lmcore.text import natural_key
 
 # In a wheel the presets lie inside the package, in a checkout beside it.
 _HOUSE = Path(__file__).resolve().parent
@@ -37,7 +37,7 @@ class Advice:
 
 def preset_names() -> list[str]:
     """Names of the presets that come with `lm`, `exp2` before `exp10`."""
-    return sorted((path.stem for path in PRESETS_DIR.glob("*.toml")), key=_natural)
+    return sorted((path.stem for path in PRESETS_DIR.glob("*.toml")), key=natural_key)
 
 
 def list_presets() -> list[Preset]:
@@ -53,8 +53,7 @@ def load_preset(name: str) -> Preset:
     """
     path = Path(name) if name.endswith(".toml") else PRESETS_DIR / f"{name}.toml"
     if not path.is_file() or (not name.endswith(".toml") and name not in preset_names()):
-        nearest = difflib.get_close_matches(name, preset_names(), n=1)
-        hint = f"Did you mean '{nearest[0]}'?" if nearest else "`lm presets list` shows them all."
+        hint = did_you_mean(name, preset_names(), "`lm presets list` shows them all.")
         raise UsageError(f"There is no preset '{name}'.", hint)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -73,11 +72,26 @@ def _regularization(config: Config) -> list[Advice]:
     model, training = config.model, config.training
     found = []
     if model.dropout >= 0.3 and training.label_smoothing > 0:
-        found.append(Advice("caution", "Heavy dropout together with label smoothing can keep a model from fitting at all: start with one of them."))
+        found.append(
+            Advice(
+                "caution",
+                "Heavy dropout together with label smoothing can keep a model from fitting at all: start with one of them.",
+            )
+        )
     if training.l1 > 0:
-        found.append(Advice("avoid", "L1 pushes the many small weights that a language model needs to zero: prefer weight decay with adamw."))
+        found.append(
+            Advice(
+                "avoid",
+                "L1 pushes the many small weights that a language model needs to zero: prefer weight decay with adamw.",
+            )
+        )
     if model.freeze_embedding and model.embedding == "random":
-        found.append(Advice("caution", "The token embedding is random and frozen: the model has to learn around vectors that mean nothing."))
+        found.append(
+            Advice(
+                "caution",
+                "The token embedding is random and frozen: the model has to learn around vectors that mean nothing.",
+            )
+        )
     return found
 
 
@@ -96,12 +110,16 @@ def _optimization(config: Config) -> list[Advice]:
     if deep_post_norm and adaptive and optimizer.lr >= 5e-4 and not schedule.warmup_steps:
         found.append(
             Advice(
-                "caution", f"A post-norm transformer at lr {optimizer.lr:g} without warm-up often stays near unigram loss: set schedule.warmup_steps."
+                "caution",
+                f"A post-norm transformer at lr {optimizer.lr:g} without warm-up often stays near unigram loss: set schedule.warmup_steps.",
             )
         )
     if optimizer.name == "sgd" and optimizer.lr < 0.01:
         found.append(
-            Advice("caution", f"Plain SGD at lr {optimizer.lr:g} learns very slowly: language models need 0.1 to 30 with gradient clipping.")
+            Advice(
+                "caution",
+                f"Plain SGD at lr {optimizer.lr:g} learns very slowly: language models need 0.1 to 30 with gradient clipping.",
+            )
         )
     return found
 
@@ -137,8 +155,3 @@ def _without_effect(config: Config) -> list[Advice]:
         return []
     verb = "has" if len(changed) == 1 else "have"
     return [Advice("caution", f"{', '.join(changed)} {verb} no effect on a {model.architecture}.")]
-
-
-def _natural(name: str) -> tuple[str, int]:
-    head = name.rstrip("0123456789")
-    return head, int(name[len(head) :] or 0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 
-# Bidirectional controls can make a line read other than it is ("Trojan Source", Boucher & Anderson 2021); they and the deprecated
-# format characters are dropped. Joiners (U+200C, U+200D) stay: emoji and several scripts are spelled with them.
+# Bidirectional controls can make a line read other than it is ("Trojan Source", Boucher & Anderson 2021); they and the
+# deprecated format characters are dropped. Joiners (U+200C, U+200D) stay: emoji and several scripts are spelled with
+# them.
 _DROPPED = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x2070)]
 _REPLACEMENT = "\ufffd"
 _HARMLESS: dict[int, str | None] = {
@@ -25,10 +27,18 @@ _HARMLESS_LINE = _HARMLESS | dict.fromkeys([0x0A, 0x09, 0x2028, 0x2029], " ")
 def harmless(text: str, keep_newlines: bool = True) -> str:
     """The text with nothing in it that a terminal would obey.
 
-    Control characters become visible (ESC reads ␛, so that an escape sequence is shown instead of carried out), C1 controls and
-    lone surrogates become U+FFFD, bidirectional controls go. Newlines and tabs stay, or become spaces without `keep_newlines`.
+    Control characters become visible (ESC reads ␛, so that an escape sequence is shown instead of carried out), C1
+    controls and lone surrogates become U+FFFD, bidirectional controls go. Newlines and tabs stay, or become spaces
+    without `keep_newlines`.
     """
     return text.replace("\r\n", "\n").translate(_HARMLESS if keep_newlines else _HARMLESS_LINE)
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """A sort key that takes numbers in a name by value: exp2 before exp10. Upper and lower case are alike."""
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part
+    ]
 
 
 def human_bytes(n: float) -> str:
@@ -42,7 +52,9 @@ def human_count(n: float) -> str:
 
 
 def human_time(seconds: float) -> str:
-    """A duration by its two largest units: `12m 40s`, `3h 05m`, `2d 4h`; under ten seconds with a decimal; `?` when not finite."""
+    """A duration by its two largest units: `12m 40s`, `3h 05m`, `2d 4h`; under ten seconds with a decimal; `?` when not
+    finite.
+    """
     if not math.isfinite(seconds):
         return "?"
     if seconds < 0:

@@ -11,7 +11,9 @@ from lmcore.errors import UsageError
 
 
 def test_toml_round_trip_keeps_every_setting() -> None:
-    config = Config().with_settings({"generation.prompts": ["Hermione said", 'a "quote"\n'], "optimizer.lr": 3e-5, "data.corpus": "a/b.txt"})
+    config = Config().with_settings(
+        {"generation.prompts": ["Hermione said", 'a "quote"\n'], "optimizer.lr": 3e-5, "data.corpus": "a/b.txt"}
+    )
     assert Config.from_toml(config.to_toml()) == config
 
 
@@ -30,7 +32,14 @@ def test_every_setting_has_a_meaning() -> None:
 def test_text_settings_are_parsed_by_their_type() -> None:
     config = Config().with_settings(
         parse_assignments(
-            ["model.n_layer=2", "model.tied=false", "optimizer.lr=1e-5", "data.corpus=123", 'generation.prompts=["a", "b"]', "generation.stop=x"]
+            [
+                "model.n_layer=2",
+                "model.tied=false",
+                "optimizer.lr=1e-5",
+                "data.corpus=123",
+                'generation.prompts=["a", "b"]',
+                "generation.stop=x",
+            ]
         )
     )
     assert (config.model.n_layer, config.model.tied, config.optimizer.lr, config.data.corpus) == (2, False, 1e-5, "123")

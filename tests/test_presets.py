@@ -79,7 +79,12 @@ def test_what_does_not_fit_is_answered_with_the_reason(settings: dict[str, objec
 
 
 def test_fine_combinations_get_no_advice() -> None:
-    fine = {"model.dropout": 0.1, "optimizer.weight_decay": 0.1, "optimizer.grad_clip": 1.0, "schedule.warmup_steps": 100}
+    fine = {
+        "model.dropout": 0.1,
+        "optimizer.weight_decay": 0.1,
+        "optimizer.grad_clip": 1.0,
+        "schedule.warmup_steps": 100,
+    }
     assert advice(Config().with_settings(fine)) == []
 
 

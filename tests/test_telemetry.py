@@ -95,7 +95,11 @@ def test_two_cards_with_processes() -> None:
     assert (one.index, one.name, one.temperature_celsius) == (0, "NVIDIA GeForce RTX 4090 D", 61)
     assert (one.power_watts, one.power_limit_watts, one.utilization) == (287.123, 425.0, 0.87)
     assert (one.memory_used_bytes, one.memory_total_bytes) == (10 * GIB, 24 * GIB)
-    assert [(process.pid, process.memory_bytes) for process in one.processes] == [(os.getpid(), 4 * GIB), (999_999_998, 3 * GIB), (999_999_999, None)]
+    assert [(process.pid, process.memory_bytes) for process in one.processes] == [
+        (os.getpid(), 4 * GIB),
+        (999_999_998, 3 * GIB),
+        (999_999_999, None),
+    ]
     assert "pytest" in (one.processes[0].name or "")
     assert one.processes[1] == GpuProcess(999_999_998, "python", 3 * GIB)
     assert (two.index, two.name, two.utilization, two.temperature_celsius) == (1, "NVIDIA A100-SXM4-40GB", None, 61)
@@ -103,7 +107,9 @@ def test_two_cards_with_processes() -> None:
 
 @pytest.mark.parametrize("question", sorted(card()))
 def test_each_value_that_the_driver_cannot_say_is_none_and_the_rest_is_there(question: str) -> None:
-    whole, partial = (GpuMonitor(Recorded([given])).read().gpus[0] for given in (card(), card(**{question: not_supported()})))
+    whole, partial = (
+        GpuMonitor(Recorded([given])).read().gpus[0] for given in (card(), card(**{question: not_supported()}))
+    )
     differing = [name for name in vars(whole) if getattr(whole, name) != getattr(partial, name)]
     if "Processes" in question:
         assert partial.processes == ()
@@ -121,7 +127,9 @@ def test_a_lost_card_beside_a_good_one_keeps_its_line() -> None:
 def test_no_driver_is_a_reason_and_is_not_asked_for_at_every_look() -> None:
     backend = Recorded([], nvmlInit=pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND))
     monitor = GpuMonitor(backend)
-    assert [monitor.read() for _ in range(3)] == [GpuReport(reason="There is no NVIDIA driver on this machine: NVML Shared Library Not Found.")] * 3
+    assert [monitor.read() for _ in range(3)] == [
+        GpuReport(reason="There is no NVIDIA driver on this machine: NVML Shared Library Not Found.")
+    ] * 3
     assert backend.inits == 1
 
 
@@ -169,12 +177,16 @@ def test_this_machine_answers_without_raising() -> None:
 def test_load_is_the_busy_share_between_two_looks(tmp_path: Path) -> None:
     monitor = CpuMonitor(tmp_path)
     # user nice system idle iowait irq softirq steal guest guest_nice
-    (tmp_path / "stat").write_text("cpu  100 0 0 100 0 0 0 0 50 0\ncpu0 100 0 0 0 0 0 0 0 50 0\ncpu1 0 0 0 100 0 0 0 0 0 0\nintr 1\n")
+    (tmp_path / "stat").write_text(
+        "cpu  100 0 0 100 0 0 0 0 50 0\ncpu0 100 0 0 0 0 0 0 0 50 0\ncpu1 0 0 0 100 0 0 0 0 0 0\nintr 1\n"
+    )
     (tmp_path / "meminfo").write_text("MemTotal:       1000 kB\nMemFree: 100 kB\nMemAvailable:    400 kB\n")
     first = monitor.read()
     assert (first.load, first.load_per_core) == (None, ())
     assert (first.memory_used_bytes, first.memory_total_bytes) == (600 * 1024, 1000 * 1024)
-    (tmp_path / "stat").write_text("cpu  160 0 0 120 20 0 0 0 90 0\ncpu0 150 0 0 0 0 0 0 0 90 0\ncpu1 10 0 0 120 20 0 0 0 0 0\nintr 1\n")
+    (tmp_path / "stat").write_text(
+        "cpu  160 0 0 120 20 0 0 0 90 0\ncpu0 150 0 0 0 0 0 0 0 90 0\ncpu1 10 0 0 120 20 0 0 0 0 0\nintr 1\n"
+    )
     second = monitor.read()
     assert second.load == pytest.approx(0.6)
     assert second.load_per_core == pytest.approx((1.0, 0.2))

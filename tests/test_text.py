@@ -21,7 +21,9 @@ def test_nothing_that_a_terminal_obeys_survives(text: str, keep: bool) -> None:
     shown = harmless(text, keep_newlines=keep)
     allowed = {"\n", "\t"} if keep else set()
     for character in shown:
-        assert unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") or character in allowed, hex(ord(character))
+        assert unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") or character in allowed, hex(
+            ord(character)
+        )
         assert unicodedata.bidirectional(character) not in BIDI
         assert character not in MARKS
     shown.encode()
@@ -51,13 +53,23 @@ def test_escape_sequences_are_shown_and_not_carried_out() -> None:
 
 @pytest.mark.parametrize(
     ("n", "text"),
-    [(0, "0 B"), (1023, "1023 B"), (1023.7, "1.0 KB"), (1024, "1.0 KB"), (1024**2 - 1, "1.0 MB"), (3.5 * 2**30, "3.5 GB"), (2**60, "1024.0 PB")],
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1023.7, "1.0 KB"),
+        (1024, "1.0 KB"),
+        (1024**2 - 1, "1.0 MB"),
+        (3.5 * 2**30, "3.5 GB"),
+        (2**60, "1024.0 PB"),
+    ],
 )
 def test_bytes(n: float, text: str) -> None:
     assert human_bytes(n) == text
 
 
-@pytest.mark.parametrize(("n", "text"), [(0, "0"), (999, "999"), (1000, "1.0K"), (59_635_968, "59.6M"), (999_960, "1.0M"), (-1500, "-1.5K")])
+@pytest.mark.parametrize(
+    ("n", "text"), [(0, "0"), (999, "999"), (1000, "1.0K"), (59_635_968, "59.6M"), (999_960, "1.0M"), (-1500, "-1.5K")]
+)
 def test_counts(n: float, text: str) -> None:
     assert human_count(n) == text
 

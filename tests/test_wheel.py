@@ -19,9 +19,22 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel; it borrows the dependencies of this one, but not its editable install of the checkout."""
+    """An environment with the wheel; it borrows the dependencies of this one, but not its editable install of the
+    checkout.
+    """
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(CHECKOUT)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(CHECKOUT),
+    ]
     subprocess.run(build, check=True, timeout=120)
     environment = folder / "env"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, timeout=60)
@@ -29,19 +42,33 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A path listed in a .pth file is importable, but its own .pth files (the editable install) are not read.
     (site / "borrowed.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     (wheel,) = folder.glob("*.whl")
-    install = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet", "--no-deps", str(wheel)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(environment / "bin" / "python"),
+        "install",
+        "--quiet",
+        "--no-deps",
+        str(wheel),
+    ]
     subprocess.run(install, check=True, timeout=120)
     return environment / "bin"
 
 
 def _lm(binaries: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"COLUMNS": "120"}
-    return subprocess.run([str(binaries / "lm"), *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run(
+        [str(binaries / "lm"), *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+    )
 
 
 def test_its_code_is_not_the_checkouts(installed: Path, tmp_path: Path) -> None:
     asked = "import cli, lmcore, tui; print(cli.__file__, lmcore.__file__, tui.__file__)"
-    said = subprocess.run([str(installed / "python"), "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    said = subprocess.run(
+        [str(installed / "python"), "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
     assert str(CHECKOUT) not in said.stdout
 
 
@@ -53,11 +80,40 @@ def test_presets_are_inside(installed: Path, tmp_path: Path) -> None:
 def test_it_trains_evaluates_and_writes(installed: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("the cat sat on the mat.\na dog ran after the cat.\n" * 300)
-    tiny = ["--set", "model.n_layer=1", "--set", "model.n_embd=16", "--set", "model.block_size=16", "--set", "tokenizer.kind=char"]
-    trained = _lm(installed, tmp_path, "train", "--preset", "quick", "--data", str(text), "--run", "tiny", "--max-steps", "6", *tiny, "--json")
+    tiny = [
+        "--set",
+        "model.n_layer=1",
+        "--set",
+        "model.n_embd=16",
+        "--set",
+        "model.block_size=16",
+        "--set",
+        "tokenizer.kind=char",
+    ]
+    trained = _lm(
+        installed,
+        tmp_path,
+        "train",
+        "--preset",
+        "quick",
+        "--data",
+        str(text),
+        "--run",
+        "tiny",
+        "--max-steps",
+        "6",
+        *tiny,
+        "--json",
+    )
     assert trained.returncode == 0, trained.stderr
     assert json.loads(trained.stdout)["steps"] == 6
-    for arguments in (["generate", "the cat", "--max-new-tokens", "5"], ["eval", "tiny"], ["runs"], ["compare", "tiny"], ["watch", "tiny", "--once"]):
+    for arguments in (
+        ["generate", "the cat", "--max-new-tokens", "5"],
+        ["eval", "tiny"],
+        ["runs"],
+        ["compare", "tiny"],
+        ["watch", "tiny", "--once"],
+    ):
         said = _lm(installed, tmp_path, *arguments)
         assert (said.returncode, said.stdout.strip() != "") == (0, True), said.stderr
 

@@ -12,7 +12,8 @@ def run_app(run: str | None = None, root: Path | None = None) -> int:
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         print("lm tui needs a terminal; `lm watch RUN` prints the same facts as plain text.", file=sys.stderr)
         return 2
-    # What is made until the first paint stays: looking through it for garbage meanwhile would delay the paint by a tenth. The app turns it on again.
+    # What is made until the first paint stays: looking through it for garbage meanwhile would delay the paint by a
+    # tenth. The app turns it on again.
     gc.disable()
     from lmcore.errors import LmError
     from tui.app import LmApp

@@ -10,7 +10,9 @@ from textual.binding import Binding
 MODES = ("watch", "presets", "write", "compare", "gpu")
 """The five screens, in the order of their keys 1 to 5."""
 
-SWALLOWED_KEYS = frozenset({"ctrl+enter", "ctrl+m", "ctrl+i", "ctrl+h", "ctrl+b", "ctrl+s", "ctrl+z", "ctrl+j", "ctrl+left_square_bracket"})
+SWALLOWED_KEYS = frozenset(
+    {"ctrl+enter", "ctrl+m", "ctrl+i", "ctrl+h", "ctrl+b", "ctrl+s", "ctrl+z", "ctrl+j", "ctrl+left_square_bracket"}
+)
 """Keys that tmux or a terminal keeps for itself, or sends as another key: no action may use them."""
 
 
@@ -53,16 +55,42 @@ RUN_SCREENS = ("watch", "compare", "gpu")
 
 ACTIONS: tuple[Action, ...] = (
     # Watch: steer the run under the cursor.
-    Action("run.pause", "p", "run_request('pause')", "pause", "Ask the run to pause after its current step.", RUN_SCREENS),
-    Action("run.resume", "u", "run_request('resume')", "resume", "Ask a paused run to go on.", RUN_SCREENS),
-    Action("run.checkpoint", "c", "run_request('checkpoint')", "checkpoint", "Ask the run to save a checkpoint now.", RUN_SCREENS),
-    Action("run.stop", "s", "run_request('stop')", "stop", "Ask the run to save and stop.", RUN_SCREENS),
-    Action("run.rename", "N", "rename_run", "rename", "Give a run that is not running another name.", RUN_SCREENS, footer=False),
     Action(
-        "run.delete", "delete,D", "delete_run", "delete", "Delete a run and its checkpoints; asks first.", RUN_SCREENS, footer=False, shown_key="D"
+        "run.pause", "p", "run_request('pause')", "pause", "Ask the run to pause after its current step.", RUN_SCREENS
+    ),
+    Action("run.resume", "u", "run_request('resume')", "resume", "Ask a paused run to go on.", RUN_SCREENS),
+    Action(
+        "run.checkpoint",
+        "c",
+        "run_request('checkpoint')",
+        "checkpoint",
+        "Ask the run to save a checkpoint now.",
+        RUN_SCREENS,
+    ),
+    Action("run.stop", "s", "run_request('stop')", "stop", "Ask the run to save and stop.", RUN_SCREENS),
+    Action(
+        "run.rename",
+        "N",
+        "rename_run",
+        "rename",
+        "Give a run that is not running another name.",
+        RUN_SCREENS,
+        footer=False,
+    ),
+    Action(
+        "run.delete",
+        "delete,D",
+        "delete_run",
+        "delete",
+        "Delete a run and its checkpoints; asks first.",
+        RUN_SCREENS,
+        footer=False,
+        shown_key="D",
     ),
     # Watch: the chart.
-    Action("chart.x_axis", "x", "chart('x')", "x-axis", "Next x-axis: step, epoch, tokens, time.", ("watch", "compare")),
+    Action(
+        "chart.x_axis", "x", "chart('x')", "x-axis", "Next x-axis: step, epoch, tokens, time.", ("watch", "compare")
+    ),
     Action("chart.y_scale", "y", "chart('log')", "y log", "Logarithmic or linear y-axis.", ("watch", "compare")),
     Action(
         "chart.smooth",
@@ -80,8 +108,25 @@ ACTIONS: tuple[Action, ...] = (
         "Next curve: perplexity, loss, learning rate, gradient norm, tokens per second, accuracy.",
         ("watch", "compare"),
     ),
-    Action("chart.zoom_in", "plus,equals_sign", "zoom(0.5)", "zoom", "Zoom in around the cursor.", ("watch",), shown_key="+/-"),
-    Action("chart.zoom_out", "minus", "zoom(2.0)", "zoom out", "Zoom out around the cursor.", ("watch",), footer=False, shown_key="-"),
+    Action(
+        "chart.zoom_in",
+        "plus,equals_sign",
+        "zoom(0.5)",
+        "zoom",
+        "Zoom in around the cursor.",
+        ("watch",),
+        shown_key="+/-",
+    ),
+    Action(
+        "chart.zoom_out",
+        "minus",
+        "zoom(2.0)",
+        "zoom out",
+        "Zoom out around the cursor.",
+        ("watch",),
+        footer=False,
+        shown_key="-",
+    ),
     Action("chart.zoom_reset", "0", "zoom_reset", "all", "Show the whole curve again.", ("watch",), footer=False),
     Action(
         "chart.pan_left",
@@ -103,7 +148,15 @@ ACTIONS: tuple[Action, ...] = (
         footer=False,
         shown_key=">",
     ),
-    Action("chart.cursor_left", "left", "cursor(-1)", "cursor", "Move the reading cursor left; the samples follow it.", ("watch",), shown_key="←→"),
+    Action(
+        "chart.cursor_left",
+        "left",
+        "cursor(-1)",
+        "cursor",
+        "Move the reading cursor left; the samples follow it.",
+        ("watch",),
+        shown_key="←→",
+    ),
     Action(
         "chart.cursor_right",
         "right",
@@ -117,12 +170,30 @@ ACTIONS: tuple[Action, ...] = (
     # Watch: the list of runs.
     Action("runs.up", "up,k", "move(-1)", "up", "Go to the run above.", ("watch",), footer=False, shown_key="↑ k"),
     Action("runs.down", "down,j", "move(1)", "down", "Go to the run below.", ("watch",), footer=False, shown_key="↓ j"),
-    Action("runs.page_up", "pageup", "move(-10)", "ten up", "Go ten runs up.", ("watch",), footer=False, shown_key="pgup"),
-    Action("runs.page_down", "pagedown", "move(10)", "ten down", "Go ten runs down.", ("watch",), footer=False, shown_key="pgdn"),
+    Action(
+        "runs.page_up", "pageup", "move(-10)", "ten up", "Go ten runs up.", ("watch",), footer=False, shown_key="pgup"
+    ),
+    Action(
+        "runs.page_down",
+        "pagedown",
+        "move(10)",
+        "ten down",
+        "Go ten runs down.",
+        ("watch",),
+        footer=False,
+        shown_key="pgdn",
+    ),
     Action("runs.first", "home", "move_to(0)", "first", "Go to the first run.", ("watch",), footer=False),
     Action("runs.last", "end", "move_to(1000000)", "last", "Go to the last run.", ("watch",), footer=False),
     Action("runs.open", "enter", "open_run", "open", "Show this run alone.", ("watch",)),
-    Action("runs.overlay", "space", "toggle_overlay", "overlay", "Add the run under the cursor to the chart, or take it away.", ("watch", "compare")),
+    Action(
+        "runs.overlay",
+        "space",
+        "toggle_overlay",
+        "overlay",
+        "Add the run under the cursor to the chart, or take it away.",
+        ("watch", "compare"),
+    ),
     Action(
         "runs.filter",
         "slash",
@@ -133,12 +204,35 @@ ACTIONS: tuple[Action, ...] = (
         shown_key="/",
     ),
     Action("runs.sort", "o", "cycle_sort", "sort", "Sort the runs by the next column.", ("watch",), footer=False),
-    Action("runs.reverse", "O", "reverse_sort", "reverse", "Turn the order of the runs round.", ("watch",), footer=False),
+    Action(
+        "runs.reverse", "O", "reverse_sort", "reverse", "Turn the order of the runs round.", ("watch",), footer=False
+    ),
     Action("runs.write", "g", "write_with_run", "write", "Write with the best checkpoint of this run.", RUN_SCREENS),
     # Presets.
-    Action("presets.start", "s", "start", "start", "Train this preset, with the changes made here, as a new run (enter on the list).", ("presets",)),
-    Action("presets.edit", "e", "edit", "edit", "Change the setting at the cursor (enter on the settings); esc takes the change back.", ("presets",)),
-    Action("presets.value", "space", "next_value", "next value", "Next value of a setting that has only a few.", ("presets",)),
+    Action(
+        "presets.start",
+        "s",
+        "start",
+        "start",
+        "Train this preset, with the changes made here, as a new run (enter on the list).",
+        ("presets",),
+    ),
+    Action(
+        "presets.edit",
+        "e",
+        "edit",
+        "edit",
+        "Change the setting at the cursor (enter on the settings); esc takes the change back.",
+        ("presets",),
+    ),
+    Action(
+        "presets.value",
+        "space",
+        "next_value",
+        "next value",
+        "Next value of a setting that has only a few.",
+        ("presets",),
+    ),
     Action("presets.corpus", "c", "choose_corpus", "corpus", "Pick the text to train on.", ("presets",)),
     Action("presets.differ", "d", "differ", "differ", "Show what differs from another preset or run.", ("presets",)),
     Action("presets.reset", "r", "reset", "reset", "Take back the change of the setting at the cursor.", ("presets",)),
@@ -146,10 +240,42 @@ ACTIONS: tuple[Action, ...] = (
     # Compare.
     Action("compare.runs", "a", "choose_runs", "runs", "Choose the runs to compare.", ("compare",)),
     # Write.
-    Action("write.checkpoints", "a", "choose_checkpoints", "checkpoints", "Choose up to four checkpoints that write side by side.", ("write",)),
-    Action("write.again", "w", "write", "write", "Write from the prompt with every chosen checkpoint (enter in the prompt).", ("write",)),
-    Action("write.earlier", "up", "prompt_history(1)", "earlier prompt", "In the prompt: the one before.", ("write",), footer=False, shown_key="↑"),
-    Action("write.later", "down", "prompt_history(-1)", "later prompt", "In the prompt: the one after.", ("write",), footer=False, shown_key="↓"),
+    Action(
+        "write.checkpoints",
+        "a",
+        "choose_checkpoints",
+        "checkpoints",
+        "Choose up to four checkpoints that write side by side.",
+        ("write",),
+    ),
+    Action(
+        "write.again",
+        "w",
+        "write",
+        "write",
+        "Write from the prompt with every chosen checkpoint (enter in the prompt).",
+        ("write",),
+    ),
+    Action(
+        "write.earlier",
+        "up",
+        "prompt_history(1)",
+        "earlier prompt",
+        "In the prompt: the one before.",
+        ("write",),
+        footer=False,
+        shown_key="↑",
+    ),
+    Action(
+        "write.later",
+        "down",
+        "prompt_history(-1)",
+        "later prompt",
+        "In the prompt: the one after.",
+        ("write",),
+        footer=False,
+        shown_key="↓",
+    ),
     Action(
         "write.token_left",
         "left",
@@ -159,8 +285,24 @@ ACTIONS: tuple[Action, ...] = (
         ("write",),
         shown_key="←→",
     ),
-    Action("write.token_right", "right", "token(1)", "next token", "Move the cursor to the next token.", ("write",), footer=False, shown_key="→"),
-    Action("write.copy", "c", "copy", "copy", "Copy the text at the cursor, or the first one, through the terminal.", ("write",)),
+    Action(
+        "write.token_right",
+        "right",
+        "token(1)",
+        "next token",
+        "Move the cursor to the next token.",
+        ("write",),
+        footer=False,
+        shown_key="→",
+    ),
+    Action(
+        "write.copy",
+        "c",
+        "copy",
+        "copy",
+        "Copy the text at the cursor, or the first one, through the terminal.",
+        ("write",),
+    ),
     Action("write.keep", "k", "keep", "keep", "Append the text to kept-samples.jsonl in its run's folder.", ("write",)),
     Action("write.tint", "i", "tint", "tint", "Tint tokens by their probability, or show plain text.", ("write",)),
     # GPU.
@@ -168,14 +310,56 @@ ACTIONS: tuple[Action, ...] = (
     Action("gpu.restart", "r", "restart_record", "restart", "Begin histories and averages anew.", ("gpu",)),
     # Everywhere.
     Action("app.watch", "1", "app.open('watch')", "Watch", "Open Watch: runs, curves, samples.", footer=False),
-    Action("app.presets", "2", "app.open('presets')", "Presets", "Open Presets: choose, change and start.", footer=False),
-    Action("app.write", "3", "app.open('write')", "Write", "Open Write: a prompt and up to four checkpoints.", footer=False),
-    Action("app.compare", "4", "app.open('compare')", "Compare", "Open Compare: one table of the chosen runs.", footer=False),
+    Action(
+        "app.presets", "2", "app.open('presets')", "Presets", "Open Presets: choose, change and start.", footer=False
+    ),
+    Action(
+        "app.write", "3", "app.open('write')", "Write", "Open Write: a prompt and up to four checkpoints.", footer=False
+    ),
+    Action(
+        "app.compare",
+        "4",
+        "app.open('compare')",
+        "Compare",
+        "Open Compare: one table of the chosen runs.",
+        footer=False,
+    ),
     Action("app.gpu", "5", "app.open('gpu')", "GPU", "Open GPU: cards, processes and memory.", footer=False),
-    Action("app.leave", "escape", "leave", "leave", "Leave a field, hide the cursor, stop writing: one step back.", footer=False, shown_key="esc"),
-    Action("app.next_panel", "right_square_bracket", "next_panel(1)", "panel", "Go to the next panel.", footer=False, shown_key="]"),
-    Action("app.previous_panel", "left_square_bracket", "next_panel(-1)", "previous panel", "Go to the previous panel.", footer=False, shown_key="["),
-    Action("app.layout", "l", "app.cycle_layout", "layout", "Next layout: all panels, large curve, or one panel at a time.", footer=False),
+    Action(
+        "app.leave",
+        "escape",
+        "leave",
+        "leave",
+        "Leave a field, hide the cursor, stop writing: one step back.",
+        footer=False,
+        shown_key="esc",
+    ),
+    Action(
+        "app.next_panel",
+        "right_square_bracket",
+        "next_panel(1)",
+        "panel",
+        "Go to the next panel.",
+        footer=False,
+        shown_key="]",
+    ),
+    Action(
+        "app.previous_panel",
+        "left_square_bracket",
+        "next_panel(-1)",
+        "previous panel",
+        "Go to the previous panel.",
+        footer=False,
+        shown_key="[",
+    ),
+    Action(
+        "app.layout",
+        "l",
+        "app.cycle_layout",
+        "layout",
+        "Next layout: all panels, large curve, or one panel at a time.",
+        footer=False,
+    ),
     Action("app.theme", "t", "app.toggle_theme", "theme", "Light or dark colours.", footer=False),
     Action("app.help", "question_mark", "app.help", "help", "Every key and what it does.", shown_key="?"),
     Action("app.palette", "ctrl+p", "app.command_palette", "commands", "Find any action by name.", shown_key="^p"),
@@ -191,7 +375,15 @@ def actions_for(mode: str) -> list[Action]:
 def bindings_for(mode: str) -> list[Binding]:
     """A screen's key bindings, as Textual wants them."""
     return [
-        Binding(action.key, action.command, action.label, show=action.footer, key_display=action.shown_key or None, tooltip=action.help, id=action.id)
+        Binding(
+            action.key,
+            action.command,
+            action.label,
+            show=action.footer,
+            key_display=action.shown_key or None,
+            tooltip=action.help,
+            id=action.id,
+        )
         for action in actions_for(mode)
     ]
 

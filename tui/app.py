@@ -22,10 +22,10 @@ from tui.actions import MODES, actions_for
 from tui.messages import CurvesChanged, RequestsChanged, RunNotice, RunsChanged, TelemetryChanged
 from tui.pace import Pace
 from tui.requests import DONE, Requests
-from tui.screens.base import BaseScreen
 from tui.settings import checked_keys, load_settings, state_dir
 from tui.theme import DARK, LIGHT, ascii_only, theme_for
 from tui.watcher import ACTIVE, RunRow, Update, Watcher
+from tui.widgets.base_screen import BaseScreen
 from tui.widgets.header import Header
 
 if TYPE_CHECKING:
@@ -41,39 +41,41 @@ GARBAGE_SECONDS = 2.0
 
 
 def collect_garbage() -> None:
-    """Collect garbage from now on (`run_app` turned it off), but do not look again through what the start has made: it stays."""
+    """Collect garbage from now on (`run_app` turned it off), but do not look again through what the start has made: it
+    stays.
+    """
     gc.freeze()
     gc.enable()
 
 
 def _watch() -> BaseScreen:
-    from tui.screens.watch import WatchScreen
+    from tui.watch.screen import WatchScreen
 
     return WatchScreen()
 
 
 def _presets() -> BaseScreen:
-    from tui.screens.presets import PresetsScreen
+    from tui.presets.screen import PresetsScreen
 
     return PresetsScreen()
 
 
 def _write() -> BaseScreen:
-    from tui.screens.write import WriteScreen
+    from tui.generate.screen import GenerateScreen
 
-    return WriteScreen()
+    return GenerateScreen()
 
 
 def _compare() -> BaseScreen:
-    from tui.screens.compare import CompareScreen
+    from tui.compare.screen import CompareScreen
 
     return CompareScreen()
 
 
 def _gpu() -> BaseScreen:
-    from tui.screens.gpu import GpuScreen
+    from tui.machine.screen import MachineScreen
 
-    return GpuScreen()
+    return MachineScreen()
 
 
 class LmApp(App[None]):
@@ -83,7 +85,13 @@ class LmApp(App[None]):
     TITLE = "lm"
     ENABLE_COMMAND_PALETTE = True
     # Screens are imported when they are first opened: the first paint needs only one of them.
-    MODES: ClassVar[dict[str, Any]] = {"watch": _watch, "presets": _presets, "write": _write, "compare": _compare, "gpu": _gpu}
+    MODES: ClassVar[dict[str, Any]] = {
+        "watch": _watch,
+        "presets": _presets,
+        "write": _write,
+        "compare": _compare,
+        "gpu": _gpu,
+    }
     BINDINGS: ClassVar[list[Any]] = []
 
     def __init__(self, root: Path | None = None, run: str | None = None) -> None:
@@ -129,7 +137,9 @@ class LmApp(App[None]):
         folder = state_dir()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            handler = logging.handlers.RotatingFileHandler(folder / "tui.log", maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)
+            handler = logging.handlers.RotatingFileHandler(
+                folder / "tui.log", maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True
+            )
         except OSError:
             return  # A home that cannot be written to is no reason not to open.
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -168,7 +178,7 @@ class LmApp(App[None]):
 
     def action_help(self) -> None:
         """Open the list of keys."""
-        from tui.screens.help import HelpScreen
+        from tui.widgets.help import HelpScreen
 
         if isinstance(self.screen, BaseScreen):
             self.push_screen(HelpScreen(self.screen.MODE, self.settings.keys))
@@ -196,7 +206,10 @@ class LmApp(App[None]):
     def show_status(self) -> None:
         """The right end of the top line: runs, how many train, the machine, the time of day."""
         training = sum(row.state in ("running", "paused") for row in self.rows)
-        parts = [f"{len(self.rows)} run{'s' if len(self.rows) != 1 else ''}", *([f"{training} training"] if training else [])]
+        parts = [
+            f"{len(self.rows)} run{'s' if len(self.rows) != 1 else ''}",
+            *([f"{training} training"] if training else []),
+        ]
         parts += [self.machine.headline] if self.machine and self.machine.headline else []
         text = (" | " if ascii_only() else " · ").join([*parts, time.strftime("%H:%M")])
         for screen in self._open_screens():
@@ -211,7 +224,9 @@ class LmApp(App[None]):
     def on_curves_changed(self, message: CurvesChanged) -> None:
         for answer in self.requests.answered({name: data.control for name, data in list(self.data.items())}):
             if answer.state in DONE:
-                self.notify(answer.text, title=answer.run, severity="warning" if answer.state == "refused" else "information")
+                self.notify(
+                    answer.text, title=answer.run, severity="warning" if answer.state == "refused" else "information"
+                )
             self.post_message(RequestsChanged(answer.run))
         self._pass_on(message)
 
@@ -275,7 +290,9 @@ class LmApp(App[None]):
 
     @work(thread=True, exclusive=True, group="telemetry", exit_on_error=False)
     def watch_machine(self) -> None:
-        """Read the cards and the processor until the app ends: each second while the GPU screen is open, else more rarely."""
+        """Read the cards and the processor until the app ends: each second while the GPU screen is open, else more
+        rarely.
+        """
         from tui.telemetry import read
 
         worker = get_current_worker()
@@ -310,7 +327,7 @@ class LmApp(App[None]):
         if name is None:
             return
         from lmcore.runs import rename_run
-        from tui.screens.dialogs import AskName
+        from tui.widgets.dialogs import AskName
 
         run = self.watcher.run(name)
 
@@ -337,7 +354,7 @@ class LmApp(App[None]):
         if name is None:
             return
         from lmcore.runs import remove_run
-        from tui.screens.dialogs import Confirm
+        from tui.widgets.dialogs import Confirm
 
         run = self.watcher.run(name)
         if run.is_active():
@@ -351,7 +368,10 @@ class LmApp(App[None]):
                 self.notify(f"{name} is deleted.")
                 self.rescan()
 
-        self.push_screen(Confirm(f"Delete {name} with its {len(run.checkpoints())} checkpoints? This cannot be undone.", "Delete"), delete)
+        self.push_screen(
+            Confirm(f"Delete {name} with its {len(run.checkpoints())} checkpoints? This cannot be undone.", "Delete"),
+            delete,
+        )
 
     def _try(self, act: Callable[[], object]) -> bool:
         """Do it; what a person can mend becomes a toast."""

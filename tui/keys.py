@@ -14,7 +14,10 @@ def key_tables() -> str:
     """Every action with its key, its id and its screens, as Markdown."""
     parts = []
     for title, actions in help_sections(ACTIONS).items():
-        rows = [f"| `{shown_key(action)}` | {action.help} | {_screens(action.screens)} | `{action.id}` |" for action in actions]
+        rows = [
+            f"| `{shown_key(action)}` | {action.help} | {_screens(action.screens)} | `{action.id}` |"
+            for action in actions
+        ]
         parts.append("\n".join([f"### {title}", "", "| key | what it does | on | id |", "|---|---|---|---|", *rows]))
     return "\n\n".join(parts)
 

@@ -1,6 +1,7 @@
 """A bordered part of a screen, which keeps its own failures to itself.
 
-An exception inside a panel, or in a widget inside it, shows in that panel and in the log file; the rest of the screen lives on.
+An exception inside a panel, or in a widget inside it, shows in that panel and in the log file; the rest of the screen
+lives on.
 """
 
 from __future__ import annotations

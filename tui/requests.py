@@ -46,7 +46,9 @@ class Requests:
     def texts(self, run: str) -> list[str]:
         """The unanswered requests of a run; else its last one, with the answer."""
         mine = [request for request in self._all if request.run == run]
-        return [request.text for request in mine if request.state not in DONE] or [request.text for request in mine[-1:]]
+        return [request.text for request in mine if request.state not in DONE] or [
+            request.text for request in mine[-1:]
+        ]
 
     def answered(self, control: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Request]:
         """Take in the `control` events (run -> request id -> event); the requests whose state is now another."""

@@ -67,7 +67,11 @@ class Columns:
 
     def extend(self, events: list[dict[str, Any]]) -> None:
         """Append events; over the limit, keep every second one from then on."""
-        kept = events if self._stride == 1 else [e for number, e in enumerate(events, self._seen) if number % self._stride == 0]
+        kept = (
+            events
+            if self._stride == 1
+            else [e for number, e in enumerate(events, self._seen) if number % self._stride == 0]
+        )
         self._seen += len(events)
         for field, column in self._columns.items():
             values = np.array([number(event.get(field)) for event in kept], dtype=np.float64)
@@ -90,7 +94,9 @@ class Columns:
 
 
 class RunData:
-    """The events of one run. A worker calls `poll`; whoever reads holds `lock`, so that all columns end at the same event."""
+    """The events of one run. A worker calls `poll`; whoever reads holds `lock`, so that all columns end at the same
+    event.
+    """
 
     def __init__(self, path: Path) -> None:
         self.lock = threading.RLock()
@@ -178,7 +184,9 @@ class RunData:
             self.last_train = {}
 
     def curve(self, metric: str, split: str, smoothing: float = 0.0) -> Pyramid | None:
-        """A metric's values over all events of a split (`train` or `val`), reduced as charts need it; None where it has none."""
+        """A metric's values over all events of a split (`train` or `val`), reduced as charts need it; None where it has
+        none.
+        """
         chosen = METRICS[metric]
         field = chosen.train if split == "train" else chosen.val
         if field is None:

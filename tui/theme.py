@@ -75,7 +75,12 @@ def theme_for(name: str, sixteen_colours: bool) -> Theme:
         return theme
     accent, quiet = ("#55ffff", "#aaaaaa") if theme is DARK else ("#0000aa", "#555555")
     ground, text = ("#000000", "#ffffff") if theme is DARK else ("#ffffff", "#000000")
-    cursor = {"block-cursor-background": accent, "block-cursor-foreground": ground, "border": quiet, "footer-key-foreground": accent}
+    cursor = {
+        "block-cursor-background": accent,
+        "block-cursor-foreground": ground,
+        "border": quiet,
+        "footer-key-foreground": accent,
+    }
     return Theme(
         name=f"{theme.name}-16",
         primary=accent,

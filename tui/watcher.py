@@ -120,7 +120,8 @@ class Watcher:
         return Update(changed=frozenset(changed), notices=notices)
 
     def _list_runs(self) -> None:
-        # The folder's own time changes when a run comes, goes or is renamed: no need to look into 500 of them each second.
+        # The folder's own time changes when a run comes, goes or is renamed: no need to look into 500 of them each
+        # second.
         try:
             seen = self.root.stat().st_mtime_ns
         except OSError:

@@ -1,11 +1,11 @@
 """Text to tokens to batches: corpora, tokenizers, token files, the order of batches. No torch here."""
 
 from lmcore.data.batches import IGNORED, Batch, Batches, make_batches
-from lmcore.data.evaluation import EvalWindows, eval_window_batches, eval_windows
-from lmcore.data.listing import CorpusInfo, add_corpus, fetch_corpus, list_corpora, show_corpus
+from lmcore.data.corpus.listing import CorpusInfo, add_corpus, fetch_corpus, list_corpora, show_corpus
+from lmcore.data.eval_windows import EvalWindows, eval_window_batches, eval_windows
 from lmcore.data.load import Data, check_vocabulary, load_data, tokenize_corpus
 from lmcore.data.token_files import Split
-from lmcore.data.tokenizers import DecodeStream, Tokenizer, load_tokenizer
+from lmcore.data.tokenizer.base import DecodeStream, Tokenizer, load_tokenizer
 
 __all__ = [
     "IGNORED",

@@ -49,7 +49,14 @@ class Batches(Protocol):
 
 
 def make_batches(
-    split: Split, data_config: DataConfig, *, batch_size: int, block_size: int, seed: int, eos_id: int | None = None, pad_id: int | None = None
+    split: Split,
+    data_config: DataConfig,
+    *,
+    batch_size: int,
+    block_size: int,
+    seed: int,
+    eos_id: int | None = None,
+    pad_id: int | None = None,
 ) -> Batches:
     """Batches of a split in the order that `data_config.batching` names.
 
@@ -69,16 +76,20 @@ def make_batches(
 
 
 class StreamBatches:
-    """The text as `batch_size` parallel contiguous streams, read from left to right with the state carried (truncated BPTT).
+    """The text as `batch_size` parallel contiguous streams, read from left to right with the state carried (truncated
+    BPTT).
 
-    Stream b holds the tokens [bL, (b+1)L) with L = (N-1) // B; its last target is the next stream's first token. Fewer than B tokens at the end are
-    left out. The last chunk of an epoch may be shorter than `block_size`.
+    Stream b holds the tokens [bL, (b+1)L) with L = (N-1) // B; its last target is the next stream's first token. Fewer
+    than B tokens at the end are left out. The last chunk of an epoch may be shorter than `block_size`.
     """
 
     def __init__(self, tokens: np.ndarray, batch_size: int, block_size: int) -> None:
         self._length = (len(tokens) - 1) // batch_size
         if self._length < 1:
-            raise UsageError(f"{len(tokens)} tokens do not fill {batch_size} streams.", "Lower training.batch_size, or give more text.")
+            raise UsageError(
+                f"{len(tokens)} tokens do not fill {batch_size} streams.",
+                "Lower training.batch_size, or give more text.",
+            )
         self._tokens = np.asarray(tokens)
         self._starts = np.arange(batch_size)[:, None] * self._length
         self._block_size = block_size
@@ -96,18 +107,26 @@ class StreamBatches:
 class WindowBatches:
     """Contiguous windows that do not overlap, shuffled anew each epoch.
 
-    Without an offset, the last window is padded (x with `pad_id` or 0, y with -100) so that every token but the first is a target once
-    an epoch. With a random offset, whole windows start at a token that differs from epoch to epoch.
+    Without an offset, the last window is padded (x with `pad_id` or 0, y with -100) so that every token but the first
+    is a target once an epoch. With a random offset, whole windows start at a token that differs from epoch to epoch.
     """
 
     def __init__(
-        self, tokens: np.ndarray, batch_size: int, block_size: int, seed: int, random_offset: bool = False, pad_id: int | None = None
+        self,
+        tokens: np.ndarray,
+        batch_size: int,
+        block_size: int,
+        seed: int,
+        random_offset: bool = False,
+        pad_id: int | None = None,
     ) -> None:
         self._tokens = np.asarray(tokens)
         self._batch_size, self._block_size, self._seed, self._pad_id = batch_size, block_size, seed, pad_id or 0
         self._targets = len(tokens) - 1
         self._random_offset = random_offset
-        self._windows = max((self._targets - block_size + 1) // block_size, 1) if random_offset else -(-self._targets // block_size)
+        self._windows = (
+            max((self._targets - block_size + 1) // block_size, 1) if random_offset else -(-self._targets // block_size)
+        )
         self._epoch = -1
         self._order = np.zeros(0, np.int64)
         self.steps_per_epoch = -(-self._windows // batch_size)
@@ -123,7 +142,9 @@ class WindowBatches:
         if int(index[:, -1].max()) <= self._targets:
             rows = self._tokens[index].astype(np.int64)
             return Batch(rows[:, :-1].copy(), rows[:, 1:].copy(), False, rows[:, 1:].size)
-        rows = np.where(index <= self._targets, self._tokens[np.minimum(index, self._targets)].astype(np.int64), IGNORED)
+        rows = np.where(
+            index <= self._targets, self._tokens[np.minimum(index, self._targets)].astype(np.int64), IGNORED
+        )
         y = rows[:, 1:].copy()
         x = np.where(rows[:, :-1] == IGNORED, self._pad_id, rows[:, :-1])
         return Batch(x, y, False, int((y != IGNORED).sum()))
@@ -137,19 +158,27 @@ class WindowBatches:
 
 
 class DocumentBatches:
-    """One document a row, shuffled each epoch, cut after `block_size` targets, the rest of the row padded and not scored.
+    """One document a row, shuffled each epoch, cut after `block_size` targets, the rest of the row padded and not
+    scored.
 
     A document that lacks an end-of-text token gets one, unless it is cut. Documents without a target are left out.
     """
 
-    def __init__(self, split: Split, batch_size: int, block_size: int, seed: int, eos_id: int | None, pad_id: int | None) -> None:
+    def __init__(
+        self, split: Split, batch_size: int, block_size: int, seed: int, eos_id: int | None, pad_id: int | None
+    ) -> None:
         if split.documents is None:
-            raise UsageError("The text is one running document.", "Set data.batching to windows or streams, or give a folder or JSONL rows.")
+            raise UsageError(
+                "The text is one running document.",
+                "Set data.batching to windows or streams, or give a folder or JSONL rows.",
+            )
         self._tokens = np.asarray(split.tokens)
         starts = np.asarray(split.documents)
         ends = np.append(starts[1:], len(self._tokens))
         starts, ends = starts[starts < ends], ends[starts < ends]
-        lacks_eos = np.zeros(len(starts), np.int64) if eos_id is None else (self._tokens[ends - 1] != eos_id).astype(np.int64)
+        lacks_eos = (
+            np.zeros(len(starts), np.int64) if eos_id is None else (self._tokens[ends - 1] != eos_id).astype(np.int64)
+        )
         targets = np.minimum(ends - starts + lacks_eos - 1, block_size)
         kept = targets > 0
         if not kept.any():

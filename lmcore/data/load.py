@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from lmcore.config import Config
-from lmcore.data.choosing import choose_tokenizer, load_bpe_beside
-from lmcore.data.corpora import Corpus, find_corpus
-from lmcore.data.fetching import fetch_files
+from lmcore.data.corpus.download import fetch_files
+from lmcore.data.corpus.lookup import Corpus, find_corpus
+from lmcore.data.corpus.splits import split_texts
 from lmcore.data.places import default_cache
-from lmcore.data.text_splits import split_texts
+from lmcore.data.pretokenized import tokenized_splits
 from lmcore.data.token_files import Report, Split, encoded_splits
-from lmcore.data.tokenized import tokenized_splits
-from lmcore.data.tokenizers import Tokenizer
+from lmcore.data.tokenizer.base import Tokenizer
+from lmcore.data.tokenizer.select import choose_tokenizer, load_bpe_beside
 from lmcore.errors import LmError, UsageError
 
 
@@ -51,7 +51,9 @@ def load_data(config: Config, *, report: Report | None = None, cache_dir: Path |
     return _load(config, None, report, cache_dir)
 
 
-def tokenize_corpus(config: Config, tokenizer: Tokenizer, *, report: Report | None = None, cache_dir: Path | None = None) -> Data:
+def tokenize_corpus(
+    config: Config, tokenizer: Tokenizer, *, report: Report | None = None, cache_dir: Path | None = None
+) -> Data:
     """`config.data`'s corpus with a given tokenizer: another text for a trained model.
 
     Raises:
@@ -69,7 +71,10 @@ def check_vocabulary(data: Data, vocab_size: int) -> None:
     largest = max((int(split.tokens.max()) for split in data.splits.values() if len(split.tokens)), default=0)
     if data.tokenizer.vocab_size > vocab_size or largest >= vocab_size:
         needed = max(data.tokenizer.vocab_size, largest + 1)
-        raise UsageError(f"The vocabulary has {needed} tokens, the model {vocab_size} rows.", f"Set model.vocab_size to {needed} or more, or to 0.")
+        raise UsageError(
+            f"The vocabulary has {needed} tokens, the model {vocab_size} rows.",
+            f"Set model.vocab_size to {needed} or more, or to 0.",
+        )
 
 
 def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, cache_dir: Path | None) -> Data:
@@ -83,7 +88,9 @@ def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, ca
         tokenizer, more = choose_tokenizer(config.tokenizer, texts, corpus, cache)
         warnings += more
     if not tokenizer.cuts_exactly:
-        warnings.append("This tokenizer may give other tokens where the text is cut into pieces of 32,000 characters than for the whole text.")
+        warnings.append(
+            "This tokenizer may give other tokens where the text is cut into pieces of 32,000 characters than for the whole text."
+        )
     splits, more = encoded_splits(texts, tokenizer, cache, report)
     return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more))
 
@@ -92,12 +99,15 @@ def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None,
     own = load_bpe_beside(corpus, config.tokenizer, cache)
     if tokenizer is not None and tokenizer.hash != own.hash:
         raise UsageError(f"{corpus.name} was tokenized by another tokenizer than the model's.", "Give the text itself.")
-    splits, corpus_hash, warnings = tokenized_splits(corpus, own, config.data.val_fraction, config.data.test_fraction, cache)
+    splits, corpus_hash, warnings = tokenized_splits(
+        corpus, own, config.data.val_fraction, config.data.test_fraction, cache
+    )
     data = _checked(Data(corpus.name, own, splits, corpus_hash, own.hash, warnings))
     largest = max(int(split.tokens.max()) for split in splits.values() if len(split.tokens))
     if largest >= own.vocab_size:
         raise LmError(
-            f"{corpus.where} has token {largest}, its tokenizer only {own.vocab_size}.", "Name the tokenizer it was made with in [tokenizer]."
+            f"{corpus.where} has token {largest}, its tokenizer only {own.vocab_size}.",
+            "Name the tokenizer it was made with in [tokenizer].",
         )
     return data
 
@@ -115,7 +125,10 @@ def _checked(data: Data) -> Data:
     for name in ("train", "val"):
         count = len(data.splits[name].tokens)
         if count < 2:
-            raise LmError(f"The {name} split of {data.name} has {count} token{'s' * (count != 1)}: there is nothing to predict.", "Give more text.")
+            raise LmError(
+                f"The {name} split of {data.name} has {count} token{'s' * (count != 1)}: there is nothing to predict.",
+                "Give more text.",
+            )
     if len(data.splits["test"].tokens) < 2:
         data.warnings.append(f"{data.name} has no test split: only validation figures will be given.")
     for name, split in data.splits.items():
@@ -123,5 +136,7 @@ def _checked(data: Data) -> Data:
         if unk is not None and name != "train" and len(split.tokens) and data.tokenizer.kind in ("char", "word"):
             share = np.count_nonzero(split.tokens == unk) / len(split.tokens)
             if share > 0.1:
-                data.warnings.append(f"{share:.0%} of the {name} split is <unk>: its perplexity says little about the words behind it.")
+                data.warnings.append(
+                    f"{share:.0%} of the {name} split is <unk>: its perplexity says little about the words behind it."
+                )
     return data

@@ -26,7 +26,8 @@ def default_cache() -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file to write that becomes `path` at the end, or vanishes if something fails: readers see all of it or nothing.
+    """A new file to write that becomes `path` at the end, or vanishes if something fails: readers see all of it or
+    nothing.
 
     Raises:
         LmError: the folder cannot be written, or the disk is full.
@@ -42,4 +43,6 @@ def replacing(path: Path) -> Iterator[Path]:
             with suppress(FileNotFoundError):
                 temporary.unlink()
     except OSError as error:
-        raise LmError(f"{path} cannot be written: {error.strerror}.", "Free some space, or set LM_CACHE to another folder.") from None
+        raise LmError(
+            f"{path} cannot be written: {error.strerror}.", "Free some space, or set LM_CACHE to another folder."
+        ) from None

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from lmcore.data.duplicates import DuplicateLines
-from lmcore.data.sources import Piece, utf8_size
-from lmcore.data.text_splits import SplitTexts, TextSplit
-from lmcore.data.tokenizers import Tokenizer
+from lmcore.data.corpus.duplicates import DuplicateLines
+from lmcore.data.corpus.sources import Piece, utf8_size
+from lmcore.data.corpus.splits import SplitTexts, TextSplit
+from lmcore.data.tokenizer.base import Tokenizer
 from lmcore.errors import LmError
 
 # Part of every token file's name: raise it when encoding changes.
@@ -50,11 +50,13 @@ def token_dtype(vocab_size: int) -> TokenType:
     return np.uint16 if vocab_size <= 1 << 16 else np.uint32
 
 
-def encoded_splits(texts: SplitTexts, tokenizer: Tokenizer, cache: Path, report: Report | None = None) -> tuple[dict[str, Split], list[str]]:
+def encoded_splits(
+    texts: SplitTexts, tokenizer: Tokenizer, cache: Path, report: Report | None = None
+) -> tuple[dict[str, Split], list[str]]:
     """The splits as token files, and warnings about text that stands in two of them.
 
-    They are encoded on the first call and found by the hashes of the text and the tokenizer on later ones. Two processes may do this at once: each
-    writes a folder of its own, and the first to finish gives it its name.
+    They are encoded on the first call and found by the hashes of the text and the tokenizer on later ones. Two
+    processes may do this at once: each writes a folder of its own, and the first to finish gives it its name.
 
     Raises:
         LmError: unreadable text, or a cache that cannot be written.
@@ -66,7 +68,8 @@ def encoded_splits(texts: SplitTexts, tokenizer: Tokenizer, cache: Path, report:
             _encode_all(texts, tokenizer, folder, report)
         except OSError as error:
             raise LmError(
-                f"Token files cannot be written to {folder.parent}: {error.strerror}.", "Free some space, or set LM_CACHE to another folder."
+                f"Token files cannot be written to {folder.parent}: {error.strerror}.",
+                "Free some space, or set LM_CACHE to another folder.",
             ) from None
         meta = _read_meta(folder)
         if meta is None:
@@ -87,7 +90,10 @@ def _read_meta(folder: Path) -> dict[str, Any] | None:
     try:
         meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         size = np.dtype(meta["dtype"]).itemsize
-        if all((folder / f"{name}.bin").stat().st_size == values["tokens"] * size for name, values in meta["splits"].items()):
+        if all(
+            (folder / f"{name}.bin").stat().st_size == values["tokens"] * size
+            for name, values in meta["splits"].items()
+        ):
             return meta
     except (FileNotFoundError, ValueError, KeyError):
         pass
@@ -102,7 +108,10 @@ def _encode_all(texts: SplitTexts, tokenizer: Tokenizer, folder: Path, report: R
         duplicates = DuplicateLines()
         dtype = token_dtype(tokenizer.vocab_size)
         # The small splits come first: only their lines are remembered.
-        counts = {name: _encode(texts.splits[name], tokenizer, work, name, dtype, progress, duplicates) for name in ("test", "val", "train")}
+        counts = {
+            name: _encode(texts.splits[name], tokenizer, work, name, dtype, progress, duplicates)
+            for name in ("test", "val", "train")
+        }
         meta = {"dtype": np.dtype(dtype).str, "splits": counts, "warnings": duplicates.warnings()}
         (work / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         _put_in_place(work, folder)
@@ -156,7 +165,9 @@ def _encode(
 
 
 def ends_with_eos(tokenizer: Tokenizer, ids: np.ndarray, many: bool) -> bool:
-    """Whether a document's last piece needs an `<eos>`: between documents, and after a last line of words without its newline."""
+    """Whether a document's last piece needs an `<eos>`: between documents, and after a last line of words without its
+    newline.
+    """
     if tokenizer.eos_id is None:
         return False
     if tokenizer.kind == "word":
@@ -165,7 +176,9 @@ def ends_with_eos(tokenizer: Tokenizer, ids: np.ndarray, many: bool) -> bool:
 
 
 def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
-    """Enough pieces at once to keep every core busy, and no more, because their encodings take many times the text's memory."""
+    """Enough pieces at once to keep every core busy, and no more, because their encodings take many times the text's
+    memory.
+    """
     batch: list[Piece] = []
     held = 0
     for piece in pieces:

@@ -1,7 +1,8 @@
 """From logits to the next token: penalties, filters and one draw, as pure functions.
 
-The order is the field's: repetition penalty, no-repeat n-grams, temperature, top-k, top-p, min-p, draw. Logits are [V] or [B, V]; the
-filters return `Candidates`, so that with top-k everything after it works on k numbers instead of the whole vocabulary.
+The order is the field's: repetition penalty, no-repeat n-grams, temperature, top-k, top-p, min-p, draw. Logits are [V]
+or [B, V]; the filters return `Candidates`, so that with top-k everything after it works on k numbers instead of the
+whole vocabulary.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Candidates(NamedTuple):
 
 
 def penalize_repetition(logits: Tensor, previous: Tensor, penalty: float) -> Tensor:
-    """Make tokens of `previous` [L] or [B, L] less likely: x / penalty where x > 0, x * penalty elsewhere (CTRL, Keskar et al. 2019, eq. 2).
+    """Make tokens of `previous` [L] or [B, L] less likely: x / penalty where x > 0, x * penalty elsewhere (CTRL, Keskar
+    et al. 2019, eq. 2).
 
     As usual, negative logits are multiplied: dividing them, as the paper prints it, would reward repetition.
     """
@@ -43,7 +45,9 @@ def forbid_repeated_ngrams(logits: Tensor, previous: Tensor, n: int) -> Tensor:
     A text that has used up the whole vocabulary goes on without the ban: something has to follow.
     """
     if logits.dim() == 2:
-        return torch.stack([forbid_repeated_ngrams(row, before, n) for row, before in zip(logits, previous, strict=True)])
+        return torch.stack(
+            [forbid_repeated_ngrams(row, before, n) for row, before in zip(logits, previous, strict=True)]
+        )
     if previous.numel() < n:
         return logits
     ngrams = previous.unfold(0, n, 1)  # [L - n + 1, n]
@@ -67,7 +71,9 @@ def top_k(logits: Tensor, k: int) -> Candidates:
 
 
 def top_p(logits: Tensor, p: float) -> Candidates:
-    """The nucleus (Holtzman et al. 2019): the smallest set of likeliest tokens whose probabilities reach p; never empty."""
+    """The nucleus (Holtzman et al. 2019): the smallest set of likeliest tokens whose probabilities reach p; never
+    empty.
+    """
     vocab_size = logits.shape[-1]
     log_total = logits.logsumexp(-1, keepdim=True)
     size = min(_FIRST_GUESS, vocab_size)
@@ -92,24 +98,32 @@ def candidates(logits: Tensor, settings: GenerationConfig) -> Candidates:
         kept = top_k(kept.logits, settings.top_k)
     if settings.top_p < 1:
         nucleus = top_p(kept.logits, settings.top_p)
-        kept = nucleus if kept.ids is None or nucleus.ids is None else Candidates(nucleus.logits, kept.ids.gather(-1, nucleus.ids))
+        kept = (
+            nucleus
+            if kept.ids is None or nucleus.ids is None
+            else Candidates(nucleus.logits, kept.ids.gather(-1, nucleus.ids))
+        )
     if settings.min_p > 0:
         kept = Candidates(min_p(kept.logits, settings.min_p), kept.ids)
     return kept
 
 
 def draw(kept: Candidates, uniform: Tensor) -> Tensor:
-    """One token each, by inverting the cumulative distribution at `uniform` ([] or [B], float64 in [0, 1)); returns ids [] or [B].
+    """One token each, by inverting the cumulative distribution at `uniform` ([] or [B], float64 in [0, 1)); returns ids
+    [] or [B].
 
     One random number a token, whatever the filters: a row draws the same token alone and among others.
     """
     cumulative = kept.logits.softmax(-1).to(torch.float64).cumsum(-1)
-    # In float64 the product stays below the total for every uniform below 1, so an excluded token at the end is never drawn.
+    # In float64 the product stays below the total for every uniform below 1, so an excluded token at the end is never
+    # drawn.
     place = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[..., -1:], right=True)
     return (place if kept.ids is None else kept.ids.gather(-1, place)).squeeze(-1)
 
 
-def choose(logits: Tensor, settings: GenerationConfig, uniform: Tensor | None, previous: Tensor | None = None) -> Tensor:
+def choose(
+    logits: Tensor, settings: GenerationConfig, uniform: Tensor | None, previous: Tensor | None = None
+) -> Tensor:
     """The next token of each row, ids [] or [B].
 
     Args:

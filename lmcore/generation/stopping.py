@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 class Piece:
     """One token of a text, as it is shown.
 
-    `probability` is the model's own for this token, at temperature 1 and before any penalty or filter; `nll` = -ln(probability) in
-    nats. `text` may be empty: the first bytes of a character, or the token that ends a text. `alternatives` are the likeliest tokens at
-    this place with the model's own probability, likeliest first.
+    `probability` is the model's own for this token, at temperature 1 and before any penalty or filter; `nll` =
+    -ln(probability) in nats. `text` may be empty: the first bytes of a character, or the token that ends a text.
+    `alternatives` are the likeliest tokens at this place with the model's own probability, likeliest first.
     """
 
     sample: int
@@ -66,7 +66,9 @@ class StopFilter:
 def _unfinished(text: str, stop_texts: Sequence[str]) -> int:
     """Length of the longest end of `text` that begins a stop text."""
     longest = max(len(stop) for stop in stop_texts)
-    return next((n for n in range(min(len(text), longest), 0, -1) if any(stop.startswith(text[-n:]) for stop in stop_texts)), 0)
+    return next(
+        (n for n in range(min(len(text), longest), 0, -1) if any(stop.startswith(text[-n:]) for stop in stop_texts)), 0
+    )
 
 
 def _before(pieces: list[Piece], length: int) -> list[Piece]:

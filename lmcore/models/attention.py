@@ -29,7 +29,9 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, x: Tensor, rotary: RotaryPositions | None, cache: KVCache | None) -> Tensor:
         batch, time, width = x.shape
-        q, k, v = (part.view(batch, time, self.n_head, -1).transpose(1, 2) for part in self.qkv(x).split(width, dim=-1))  # [B, H, T, D]
+        q, k, v = (
+            part.view(batch, time, self.n_head, -1).transpose(1, 2) for part in self.qkv(x).split(width, dim=-1)
+        )  # [B, H, T, D]
         if rotary is not None:
             start = 0 if cache is None else cache.length
             q, k = rotary(q, start), rotary(k, start)
@@ -43,7 +45,8 @@ class CausalSelfAttention(nn.Module):
 def dot_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float, scale: float | None = None) -> Tensor:
     """`softmax(q.k / sqrt(D)) v` over the past (Vaswani et al., 2017, equation 1), by PyTorch's fused kernels.
 
-    `q` is [B, H, T, D], `k` and `v` are [B, H, S, D] with S >= T: the queries are the last T of S positions. Returns [B, H, T, D].
+    `q` is [B, H, T, D], `k` and `v` are [B, H, S, D] with S >= T: the queries are the last T of S positions. Returns
+    [B, H, T, D].
     """
     queries, keys = q.shape[-2], k.shape[-2]
     if queries == keys:
@@ -55,8 +58,9 @@ def dot_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float, scale: float 
 def squared_distance_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     """`softmax(-|q-k|^2 / sqrt(D)) v`. Shapes as in `dot_attention`.
 
-    `-|q-k|^2 = 2 q.k - |k|^2 - |q|^2`, and `|q|^2` is the same for all keys, so the softmax drops it. What is left is a dot product in
-    one more dimension, `[2q, 1] . [k, -|k|^2]`, and takes the fused kernels too. They want the width of the values equal and a multiple of 8.
+    `-|q-k|^2 = 2 q.k - |k|^2 - |q|^2`, and `|q|^2` is the same for all keys, so the softmax drops it. What is left is a
+    dot product in one more dimension, `[2q, 1] . [k, -|k|^2]`, and takes the fused kernels too. They want the width of
+    the values equal and a multiple of 8.
     """
     width = q.shape[-1]
     padding = 8 - width % 8
@@ -71,15 +75,17 @@ def distance_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tenso
 
 
 def published_distance_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
-    """`softmax(+|q-k|) v`, as published in the study that `hw1-euclid-published` repeats: *far* keys weigh most. Shapes as in `dot_attention`."""
+    """`softmax(+|q-k|) v`, as published in the study that `hw1-euclid-published` repeats: *far* keys weigh most. Shapes
+    as in `dot_attention`.
+    """
     return _weigh(distances(q, k), v, dropout)
 
 
 def distances(q: Tensor, k: Tensor) -> Tensor:
     """`|q-k|` for all pairs, [B, H, T, S], float32 at least; where a query equals a key the gradient is 0.
 
-    By `|q|^2 + |k|^2 - 2 q.k`, one matrix product instead of T x S x D differences. The sum cancels where q and k are near, so it is
-    never taken in half precision.
+    By `|q|^2 + |k|^2 - 2 q.k`, one matrix product instead of T x S x D differences. The sum cancels where q and k are
+    near, so it is never taken in half precision.
     """
     with torch.autocast(q.device.type, enabled=False):
         if q.dtype in (torch.float16, torch.bfloat16):

@@ -16,14 +16,17 @@ from lmcore.models.layers import Role
 from lmcore.models.loss import IGNORED, linear_cross_entropy, linear_score
 
 State = Any
-"""What a model remembers of the tokens before: None, a tuple of tensors [layers, B, H] (recurrent), or a `KVCache` (transformer)."""
+"""What a model remembers of the tokens before: None, a tuple of tensors [layers, B, H] (recurrent), or a `KVCache`
+(transformer).
+"""
 
 
 @dataclass
 class LossOutput:
     """`loss` is the mean over `tokens` scored targets (0-dimensional, on the model's device); `state` is detached.
 
-    `activation` and `temporal` are the mean squares that AWD-LSTM's AR and TAR penalize, where they were asked for and the model has them.
+    `activation` and `temporal` are the mean squares that AWD-LSTM's AR and TAR penalize, where they were asked for and
+    the model has them.
     """
 
     loss: Tensor
@@ -35,7 +38,9 @@ class LossOutput:
 
 @dataclass
 class Score:
-    """For each target: `nll` in nats [B, T] float32, and whether it was the likeliest token, `correct` [B, T] bool; `state` goes on."""
+    """For each target: `nll` in nats [B, T] float32, and whether it was the likeliest token, `correct` [B, T] bool;
+    `state` goes on.
+    """
 
     nll: Tensor
     correct: Tensor
@@ -43,7 +48,8 @@ class Score:
 
 
 class LanguageModel(nn.Module, ABC):
-    """Tokens to hidden states to the next token's logits. `forward` gives the hidden states; the logits are made only where they are used.
+    """Tokens to hidden states to the next token's logits. `forward` gives the hidden states; the logits are made only
+    where they are used.
 
     Attributes:
         config: its settings.
@@ -68,7 +74,9 @@ class LanguageModel(nn.Module, ABC):
 
     @abstractmethod
     def init_state(self, batch_size: int) -> State:
-        """The state before the first token, for training that carries it from batch to batch; None where nothing is carried."""
+        """The state before the first token, for training that carries it from batch to batch; None where nothing is
+        carried.
+        """
 
     @abstractmethod
     def init_cache(self, batch_size: int, length: int) -> State:
@@ -76,7 +84,9 @@ class LanguageModel(nn.Module, ABC):
 
     @abstractmethod
     def layer_groups(self) -> list[list[nn.Parameter]]:
-        """The parameters that training may change, in groups from the embedding to the top, for gradual unfreezing (Howard & Ruder, 2018)."""
+        """The parameters that training may change, in groups from the embedding to the top, for gradual unfreezing
+        (Howard & Ruder, 2018).
+        """
 
     @property
     def head_weight(self) -> Tensor:
@@ -87,8 +97,16 @@ class LanguageModel(nn.Module, ABC):
         """`hidden` [..., E] to unnormalized log-probabilities of the next token, [..., V]."""
         return F.linear(hidden, self.head_weight, self.head.bias)
 
-    def loss(self, ids: Tensor, targets: Tensor, state: State = None, label_smoothing: float = 0.0, regularizers: bool = False) -> LossOutput:
-        """Mean cross-entropy of `targets` [B, T] (-100: not scored) given `ids` [B, T], without ever holding all logits.
+    def loss(
+        self,
+        ids: Tensor,
+        targets: Tensor,
+        state: State = None,
+        label_smoothing: float = 0.0,
+        regularizers: bool = False,
+    ) -> LossOutput:
+        """Mean cross-entropy of `targets` [B, T] (-100: not scored) given `ids` [B, T], without ever holding all
+        logits.
 
         Args:
             ids: tokens read.
@@ -101,7 +119,9 @@ class LanguageModel(nn.Module, ABC):
         return LossOutput(self._cross_entropy(hidden, targets, label_smoothing), (targets != IGNORED).sum(), state)
 
     def score(self, ids: Tensor, targets: Tensor, state: State = None) -> Score:
-        """Each target's negative log-likelihood and whether it was the likeliest; no gradients, never all logits. Shapes as in `loss`."""
+        """Each target's negative log-likelihood and whether it was the likeliest; no gradients, never all logits.
+        Shapes as in `loss`.
+        """
         with torch.no_grad():
             hidden, state = self(ids, state)
         return Score(*linear_score(hidden, self.head_weight, self.head.bias, targets), state)

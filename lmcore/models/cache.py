@@ -9,11 +9,13 @@ from torch import Tensor
 class KVCache:
     """Room for `capacity` tokens in every layer, allocated once.
 
-    `length` tokens are in it. When no more fit, the end of the text has to be read again into a new cache: keys carry the position at which
-    they were read.
+    `length` tokens are in it. When no more fit, the end of the text has to be read again into a new cache: keys carry
+    the position at which they were read.
     """
 
-    def __init__(self, n_layer: int, batch_size: int, n_head: int, capacity: int, head_width: int, like: Tensor) -> None:
+    def __init__(
+        self, n_layer: int, batch_size: int, n_head: int, capacity: int, head_width: int, like: Tensor
+    ) -> None:
         """Empty, in the type and on the device of `like`."""
         self.keys = like.new_empty(n_layer, batch_size, n_head, capacity, head_width)
         self.values = torch.empty_like(self.keys)
@@ -21,7 +23,9 @@ class KVCache:
         self.length = 0
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Store a layer's new keys and values [B, H, T, D]; returns all of them, [B, H, length + T, D]. `advance` follows the last layer."""
+        """Store a layer's new keys and values [B, H, T, D]; returns all of them, [B, H, length + T, D]. `advance`
+        follows the last layer.
+        """
         end = self.length + k.shape[-2]
         self.keys[layer, :, :, self.length : end] = k
         self.values[layer, :, :, self.length : end] = v

@@ -41,7 +41,9 @@ class LearnedPositions(nn.Module):
 
 
 class SinusoidalPositions(nn.Module):
-    """`sin(p / 10000^(2i/E))` in the even columns, `cos` of the same in the odd ones (Vaswani et al., 2017, section 3.5)."""
+    """`sin(p / 10000^(2i/E))` in the even columns, `cos` of the same in the odd ones (Vaswani et al., 2017, section
+    3.5).
+    """
 
     table: Tensor
 
@@ -62,7 +64,8 @@ class SinusoidalPositions(nn.Module):
 class RotaryPositions(nn.Module):
     """Rotates each pair of a query's or key's coordinates by an angle that grows with its position (Su et al., 2021).
 
-    Coordinate i is paired with i + D/2, as in GPT-NeoX and Llama. The dot product of two rotated vectors depends on their distance only.
+    Coordinate i is paired with i + D/2, as in GPT-NeoX and Llama. The dot product of two rotated vectors depends on
+    their distance only.
     """
 
     cos: Tensor

@@ -20,13 +20,15 @@ Fill = Callable[[Tensor], object]
 def initialize(model: LanguageModel, generator: torch.Generator | None) -> None:
     """Fill every parameter and table of `model`, by `model.config.init`, from `generator` (None: the global one).
 
-    gpt2: matrices and tables normal(0, 0.02), those that end a residual branch divided by sqrt(2 n_layer), biases 0 (Radford et al., 2019,
-    section 2.3). Recurrent models: cells as in torch, embedding and output uniform(-0.1, 0.1) (Merity et al., 2017).
+    gpt2: matrices and tables normal(0, 0.02), those that end a residual branch divided by sqrt(2 n_layer), biases 0
+        (Radford et al., 2019, section 2.3). Recurrent models: cells as in torch, embedding and output uniform(-0.1,
+        0.1) (Merity et al., 2017).
 
-    xavier: every matrix uniform(-a, a) with a = sqrt(6 / (rows + columns)) (Glorot & Bengio, 2010), each part of a fused one by itself; biases 0.
+    xavier: every matrix uniform(-a, a) with a = sqrt(6 / (rows + columns)) (Glorot & Bengio, 2010), each part of a
+        fused one by itself; biases 0.
 
-    torch: what PyTorch's own layers do: uniform(-1/sqrt(n), 1/sqrt(n)), n the width a linear layer reads or a cell's hidden width; tables
-    normal(0, 1), but a table tied to the output as a linear layer.
+    torch: what PyTorch's own layers do: uniform(-1/sqrt(n), 1/sqrt(n)), n the width a linear layer reads or a cell's
+        hidden width; tables normal(0, 1), but a table tied to the output as a linear layer.
     """
     fillers = {"gpt2": _gpt2, "xavier": _xavier, "torch": _torch}
     for module in model.modules():
@@ -59,7 +61,13 @@ def _xavier(module: nn.Module, model: LanguageModel, generator: torch.Generator 
         if parameter.dim() == 1:
             parameter.zero_()
             continue
-        parts = module.parts if isinstance(module, Linear) else GATES[model.config.architecture] if isinstance(module, nn.RNNBase) else 1
+        parts = (
+            module.parts
+            if isinstance(module, Linear)
+            else GATES[model.config.architecture]
+            if isinstance(module, nn.RNNBase)
+            else 1
+        )
         for part in parameter.chunk(parts):
             nn.init.xavier_uniform_(part, generator=generator)
 

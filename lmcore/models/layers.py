@@ -12,21 +12,28 @@ from torch.nn import functional as F
 from lmcore.config import ModelConfig
 
 Role = Literal["matrix", "embedding", "vector", "head"]
-"""What a parameter is to an optimizer: `matrix` is a hidden 2-D weight (decayed; Muon may take it), `head` an untied output weight
-(decayed), `embedding` a table of tokens or positions, `vector` a bias or a norm's gain (neither of these is decayed)."""
+"""What a parameter is to an optimizer: `matrix` is a hidden 2-D weight (decayed; Muon may take it), `head` an untied
+output weight (decayed), `embedding` a table of tokens or positions, `vector` a bias or a norm's gain (neither of these
+is decayed).
+"""
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` that knows what initialization asks: how many matrices of equal height it holds, and whether it ends a residual branch."""
+    """`nn.Linear` that knows what initialization asks: how many matrices of equal height it holds, and whether it ends
+    a residual branch.
+    """
 
-    def __init__(self, in_features: int, out_features: int, *, bias: bool, parts: int = 1, residual: bool = False) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, *, bias: bool, parts: int = 1, residual: bool = False
+    ) -> None:
         super().__init__(in_features, out_features, bias=bias)
         self.parts = parts
         self.residual = residual
 
 
 class AnnotatedNorm(nn.Module):
-    """`a (x - mean) / (std + eps) + b` with the unbiased standard deviation, as in The Annotated Transformer (Rush, 2018).
+    """`a (x - mean) / (std + eps) + b` with the unbiased standard deviation, as in The Annotated Transformer (Rush,
+    2018).
 
     It differs from LayerNorm in dividing the squares by n - 1 and in adding eps to the deviation, not to the variance.
     """
@@ -64,7 +71,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def mlp_width(config: ModelConfig) -> int:
-    """Inner width of the MLP: `n_inner`, or 4 n_embd, or for SwiGLU 8/3 n_embd rounded up to a multiple of 8 (as many weights as 4 n_embd)."""
+    """Inner width of the MLP: `n_inner`, or 4 n_embd, or for SwiGLU 8/3 n_embd rounded up to a multiple of 8 (as many
+    weights as 4 n_embd).
+    """
     if config.n_inner:
         return config.n_inner
     if config.activation == "swiglu":

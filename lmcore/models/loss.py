@@ -1,11 +1,13 @@
-"""Output layer and cross-entropy in one, a chunk of rows at a time: the logits of a large vocabulary never lie in memory whole.
+"""Output layer and cross-entropy in one, a chunk of rows at a time: the logits of a large vocabulary never lie in
+memory whole.
 
 For a hidden state h and its target t, with logits z = W h + b,
 
     loss = log(sum_v exp z_v) - z_t            d loss / d z = softmax(z) - onehot(t)
 
-The second needs only what the first has computed, so the gradients of h, W and b are made in the forward pass, chunk by chunk, and the
-logits are neither kept nor computed twice. Backward only multiplies by the gradient that arrives (1, or a loss scale).
+The second needs only what the first has computed, so the gradients of h, W and b are made in the forward pass, chunk by
+chunk, and the logits are neither kept nor computed twice. Backward only multiplies by the gradient that arrives (1, or
+a loss scale).
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ CHUNK_BYTES = 32 * 2**20
 CHUNK_BYTES_GPU = 256 * 2**20  # a GPU needs larger matrices to be busy
 
 
-def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, label_smoothing: float = 0.0
+) -> Tensor:
     """Mean cross-entropy, in nats per scored target, of `softmax(hidden @ weight.T + bias)`.
 
-    Equal to `F.cross_entropy` of the logits, except that it is 0 where that is 0/0 (no target is scored). Under autocast the matrix
-    products take the autocast type; softmax, loss and sums of gradients are float32.
+    Equal to `F.cross_entropy` of the logits, except that it is 0 where that is 0/0 (no target is scored). Under
+    autocast the matrix products take the autocast type; softmax, loss and sums of gradients are float32.
 
     Args:
         hidden: [..., E].
@@ -50,7 +54,8 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, ta
 def linear_score(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Negative log-likelihood of each target in nats, and whether it was the likeliest token.
 
-    Shapes as in `linear_cross_entropy`. Returns float32 and bool of the targets' shape; where a target is -100: 0 and False.
+    Shapes as in `linear_cross_entropy`. Returns float32 and bool of the targets' shape; where a target is -100: 0 and
+    False.
     """
     rows = _operand(hidden.reshape(-1, hidden.shape[-1]))
     flat = targets.reshape(-1)
@@ -59,7 +64,9 @@ def linear_score(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: T
     with torch.autocast(rows.device.type, enabled=False):
         weight_t = weight.to(rows.dtype).t()
         for part in _chunks(rows, weight.shape[0]):
-            logits = rows[part] @ weight_t if bias is None else torch.addmm(bias.to(rows.dtype), rows[part], weight_t)  # [n, V]
+            logits = (
+                rows[part] @ weight_t if bias is None else torch.addmm(bias.to(rows.dtype), rows[part], weight_t)
+            )  # [n, V]
             target = flat[part].clamp(min=0)
             log_probs = torch.log_softmax(logits, -1, dtype=_exact(rows.dtype))
             nll[part] = -log_probs.gather(1, target[:, None])[:, 0].float()
@@ -71,7 +78,13 @@ def linear_score(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: T
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, label_smoothing: float, wanted: tuple[bool, bool, bool]
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        label_smoothing: float,
+        wanted: tuple[bool, bool, bool],
     ) -> Tensor:
         rows = _operand(hidden)
         with torch.autocast(hidden.device.type, enabled=False):
@@ -83,16 +96,24 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        # On a CPU the comparison costs nothing and saves a pass over the weight's gradient; on a GPU it would wait for the device.
+        # On a CPU the comparison costs nothing and saves a pass over the weight's gradient; on a GPU it would wait for
+        # the device.
         is_one = grad.device.type == "cpu" and not torch.compiler.is_compiling() and bool(grad == 1)
         scaled = (saved if saved is None or is_one else saved * grad for saved in ctx.saved_tensors)
         return *(g if g is None else g.to(dtype) for g, dtype in zip(scaled, ctx.dtypes, strict=True)), None, None, None
 
 
 def _loss_and_gradients(
-    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, label_smoothing: float, wanted: tuple[bool, bool, bool]
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    label_smoothing: float,
+    wanted: tuple[bool, bool, bool],
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-    """The loss, and the wanted gradients in float32 (float64 for float64), of rows [N, E] in the type that products take."""
+    """The loss, and the wanted gradients in float32 (float64 for float64), of rows [N, E] in the type that products
+    take.
+    """
     compute = rows.dtype
     exact = _exact(compute)
     table = weight.to(compute)  # [V, E]
@@ -106,7 +127,8 @@ def _loss_and_gradients(
     grad_weight: Tensor | None = None
     grad_bias: Tensor | None = None
     loss = torch.zeros((), dtype=exact, device=rows.device)
-    # In float16 a row divided by the number of rows sinks below the smallest normal number: there the division comes after the sum.
+    # In float16 a row divided by the number of rows sinks below the smallest normal number: there the division comes
+    # after the sum.
     divide_late = compute == torch.float16
     row_weight = (scored if divide_late else share)[:, None]
 

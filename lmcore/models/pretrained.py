@@ -18,18 +18,19 @@ from lmcore.models.base import LanguageModel
 from lmcore.models.weights import WEIGHTS_FILE, read_safetensors
 
 TEXT_SUFFIXES = (".txt", ".vec", ".txt.gz", ".vec.gz")
-RANDOM_INSTEAD = (
-    "--set model.embedding=random starts from random vectors; add --set model.freeze_embedding=false to train them, or =true to keep them."
-)
+RANDOM_INSTEAD = "--set model.embedding=random starts from random vectors; add --set model.freeze_embedding=false to train them, or =true to keep them."
 
 
-def apply_pretrained_embedding(model: LanguageModel, source: str, tokens: list[str] | None = None, *, pad_first: bool = False) -> int:
+def apply_pretrained_embedding(
+    model: LanguageModel, source: str, tokens: list[str] | None = None, *, pad_first: bool = False
+) -> int:
     """Overwrite rows of the token embedding with trained vectors; what is not overwritten keeps its random ones.
 
     Args:
         model: with n_embd equal to the vectors' width.
-        source: a .safetensors file (or a folder with model.safetensors) that holds one [rows, E] table, a text file in GloVe's format
-            (a token and its E numbers a line; also .gz), or a Hub id such as `openai-community/openai-gpt`.
+        source: a .safetensors file (or a folder with model.safetensors) that holds one [rows, E] table, a text file in
+            GloVe's format (a token and its E numbers a line; also .gz), or a Hub id such as
+            `openai-community/openai-gpt`.
         tokens: the token of each id; a text file is matched by them, exactly.
         pad_first: id 0 is padding and every other id is one more than in the table.
 
@@ -63,7 +64,9 @@ def _find_table(path: Path, rows: int, width: int) -> Tensor:
         fitting = {name: tensor for name, tensor in fitting.items() if "embed" in name or "wte" in name}
     if len(fitting) == 1:
         return next(iter(fitting.values()))
-    shapes = sorted({tuple(t.shape) for name, t in tensors.items() if t.dim() == 2 and ("embed" in name or "wte" in name)})
+    shapes = sorted(
+        {tuple(t.shape) for name, t in tensors.items() if t.dim() == 2 and ("embed" in name or "wte" in name)}
+    )
     raise LmError(
         f"{path} has no single table of {rows} rows x {width} (its embeddings: {shapes or 'none'}).",
         "Use the tokenizer and the n_embd that it was trained with, or model.embedding=random.",
@@ -82,7 +85,10 @@ def _apply_text(model: LanguageModel, path: Path, tokens: list[str] | None) -> i
                 continue  # word2vec's and fastText's header: how many, how wide
             token, *numbers = line.rstrip().rsplit(" ", width)
             if len(numbers) < width or (number <= 2 and " " in token):
-                raise LmError(f"{path}, line {number}, does not hold a token and {width} numbers.", "Set model.n_embd to the file's width.")
+                raise LmError(
+                    f"{path}, line {number}, does not hold a token and {width} numbers.",
+                    "Set model.n_embd to the file's width.",
+                )
             row = rows.get(token)
             if row is not None:
                 found[row] = _numbers(numbers, path, number)
@@ -97,7 +103,9 @@ def _numbers(texts: list[str], path: Path, line: int) -> np.ndarray:
     try:
         return np.array(texts, dtype=np.float32)
     except ValueError:
-        raise LmError(f"{path}, line {line}, has something that is not a number.", "Use a file in GloVe's format.") from None
+        raise LmError(
+            f"{path}, line {line}, has something that is not a number.", "Use a file in GloVe's format."
+        ) from None
 
 
 @contextmanager
@@ -107,4 +115,6 @@ def _open_text(path: Path) -> Iterator[io.TextIOBase]:
         with opener(path, "rt", encoding="utf-8", newline="\n") as lines:
             yield lines
     except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise LmError(f"{path} cannot be read: {error}.", "Name a text file in GloVe's format, or set model.embedding=random.") from None
+        raise LmError(
+            f"{path} cannot be read: {error}.", "Name a text file in GloVe's format, or set model.embedding=random."
+        ) from None

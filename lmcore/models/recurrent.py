@@ -1,9 +1,12 @@
 """Recurrent language models: Elman RNN, GRU and LSTM by PyTorch's fused kernels, with the dropouts of AWD-LSTM.
 
-    embedding -> word dropout -> input dropout -> layer 1 -> dropout -> ... -> layer L -> output dropout -> (projection) -> output
+    embedding -> word dropout -> input dropout -> layer 1 -> dropout -> ... -> layer L -> output dropout -> (projection)
+    -> output
 
-Word dropout, locked dropout (one mask for all time steps) and DropConnect on the hidden-to-hidden weights are those of Merity, Keskar &
-Socher, "Regularizing and Optimizing LSTM Language Models" (2017), after Gal & Ghahramani (2016). Inside, time comes first: T, B, E.
+Word dropout, locked dropout (one mask for all time steps) and DropConnect on the hidden-to-hidden weights are those of
+Merity, Keskar & Socher, "Regularizing and Optimizing LSTM Language Models" (2017), after Gal & Ghahramani (2016).
+Inside, time comes
+first: T, B, E.
 """
 
 from __future__ import annotations
@@ -32,7 +35,9 @@ class Recurrent(LanguageModel):
         width = config.hidden if config.projection == "none" else config.n_embd
         super().__init__(config, vocab_size, width=width)
         cell = CELLS[config.architecture]
-        self.layers = nn.ModuleList(cell(config.hidden if layer else config.n_embd, config.hidden) for layer in range(config.n_layer))
+        self.layers = nn.ModuleList(
+            cell(config.hidden if layer else config.n_embd, config.hidden) for layer in range(config.n_layer)
+        )
         self.projection = None if config.projection == "none" else Linear(config.hidden, config.n_embd, bias=True)
         self.embedding.weight.requires_grad_(not config.freeze_embedding)
         if config.weight_drop:
@@ -44,11 +49,19 @@ class Recurrent(LanguageModel):
         _, dropped, state = self._run(ids, state)
         return self._project(dropped), state
 
-    def loss(self, ids: Tensor, targets: Tensor, state: State = None, label_smoothing: float = 0.0, regularizers: bool = False) -> LossOutput:
+    def loss(
+        self,
+        ids: Tensor,
+        targets: Tensor,
+        state: State = None,
+        label_smoothing: float = 0.0,
+        regularizers: bool = False,
+    ) -> LossOutput:
         """As in `LanguageModel`.
 
-        With `regularizers`, `activation` is the mean square of the dropped output of the last layer and `temporal` that of the change of
-        the undropped output from step to step: AWD-LSTM's section 4.6, without their weights alpha and beta.
+        With `regularizers`, `activation` is the mean square of the dropped output of the last layer and `temporal` that
+        of the change of the undropped output from step to step: AWD-LSTM's section 4.6, without their weights alpha and
+        beta.
         """
         raw, dropped, state = self._run(ids, state)
         loss = self._cross_entropy(self._project(dropped), targets, label_smoothing)
@@ -61,7 +74,9 @@ class Recurrent(LanguageModel):
     def init_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Zeros."""
         shape = (self.config.n_layer, batch_size, self.config.hidden)
-        return tuple(self.embedding.weight.new_zeros(shape) for _ in range(2 if self.config.architecture == "lstm" else 1))
+        return tuple(
+            self.embedding.weight.new_zeros(shape) for _ in range(2 if self.config.architecture == "lstm" else 1)
+        )
 
     def init_cache(self, batch_size: int, length: int) -> tuple[Tensor, ...]:
         """Zeros: the hidden state remembers any `length`."""
@@ -72,7 +87,11 @@ class Recurrent(LanguageModel):
         top = list(self.head.parameters())
         if self.projection is not None:
             top = [*self.projection.parameters(), *top]
-        return [group for group in (self._embedding_parameters(), *(list(layer.parameters()) for layer in self.layers), top) if group]
+        return [
+            group
+            for group in (self._embedding_parameters(), *(list(layer.parameters()) for layer in self.layers), top)
+            if group
+        ]
 
     def _run(self, ids: Tensor, state: State) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """The last layer's output before and after dropout, [T, B, H] both, and the state after the last token."""
@@ -107,7 +126,14 @@ class Recurrent(LanguageModel):
             return y, after if lstm else (after,)
         w_ih, w_hh, b_ih, b_hh = layer.parameters()
         weights = [w_ih, F.dropout(w_hh, self.config.weight_drop), b_ih, b_hh]
-        options = (True, 1, 0.0, True, False, False)  # has biases, layers, dropout, training, bidirectional, batch first
+        options = (
+            True,
+            1,
+            0.0,
+            True,
+            False,
+            False,
+        )  # has biases, layers, dropout, training, bidirectional, batch first
         match self.config.architecture:
             case "lstm":
                 y, *lstm_state = torch.lstm(x, state, weights, *options)
@@ -135,6 +161,10 @@ class Recurrent(LanguageModel):
 
 
 def _cell_precision(device: str) -> AbstractContextManager[object]:
-    """The cells' share of autocast: all of it, but oneDNN has no float16 LSTM for most CPUs; there they keep the weights' own type."""
-    half_on_cpu = device == "cpu" and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.float16
+    """The cells' share of autocast: all of it, but oneDNN has no float16 LSTM for most CPUs; there they keep the
+    weights' own type.
+    """
+    half_on_cpu = (
+        device == "cpu" and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.float16
+    )
     return torch.autocast("cpu", enabled=False) if half_on_cpu else nullcontext()

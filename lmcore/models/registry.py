@@ -21,7 +21,9 @@ ARCHITECTURES: dict[str, Callable[[ModelConfig, int], LanguageModel]] = {
 }
 
 
-def build_model(model_config: ModelConfig, vocab_size: int, *, device: str | torch.device | None = None, seed: int | None = None) -> LanguageModel:
+def build_model(
+    model_config: ModelConfig, vocab_size: int, *, device: str | torch.device | None = None, seed: int | None = None
+) -> LanguageModel:
     """A model with fresh weights.
 
     Args:

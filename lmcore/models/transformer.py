@@ -1,12 +1,14 @@
-"""A decoder transformer: GPT-1 (post-norm), GPT-2 (pre-norm), and the variants of position, norm, MLP and attention between and beyond.
+"""A decoder transformer: GPT-1 (post-norm), GPT-2 (pre-norm), and the variants of position, norm, MLP and attention
+between and beyond.
 
     x = tokens + positions
     for each block:   pre-norm    x = x + attention(norm(x))      x = x + mlp(norm(x))
                       post-norm   x = norm(x + attention(x))      x = norm(x + mlp(x))
     hidden = final norm(x)
 
-Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018); "Language Models are Unsupervised Multitask
-Learners" (2019). Shapes: B rows, T tokens, E = n_embd, H heads of width D = E / H, V tokens in the vocabulary.
+Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018); "Language Models are Unsupervised
+Multitask Learners" (2019). Shapes: B rows, T tokens, E = n_embd, H heads of width D = E / H, V tokens in the
+vocabulary.
 """
 
 from __future__ import annotations
@@ -103,7 +105,14 @@ class Transformer(LanguageModel):
         """An empty cache for `length` tokens, or `block_size` where that is less."""
         config = self.config
         capacity = min(length, config.block_size)
-        return KVCache(config.n_layer, batch_size, config.n_head, capacity, config.n_embd // config.n_head, like=self.embedding.weight.detach())
+        return KVCache(
+            config.n_layer,
+            batch_size,
+            config.n_head,
+            capacity,
+            config.n_embd // config.n_head,
+            like=self.embedding.weight.detach(),
+        )
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embedding and positions; each block; final norm and output layer."""

@@ -25,7 +25,8 @@ MODEL_TYPE = "lm-tui"
 
 
 def save_model(model: LanguageModel, folder: Path) -> None:
-    """Write `config.json` and `model.safetensors` into `folder` (made if it is not there), and have them reach the disk.
+    """Write `config.json` and `model.safetensors` into `folder` (made if it is not there), and have them reach the
+    disk.
 
     Weights keep their type; a tied output is stored once, as the embedding.
 
@@ -61,7 +62,8 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> LanguageMode
 
 
 def load_weights(model: LanguageModel, tensors: dict[str, Tensor], source: str) -> None:
-    """Put `tensors` into a model on the meta device, which then lies on the CPU in their types; `source` names them in errors.
+    """Put `tensors` into a model on the meta device, which then lies on the CPU in their types; `source` names them in
+    errors.
 
     Raises:
         LmError: names or shapes are not the model's.
@@ -103,7 +105,9 @@ def _read_config(path: Path) -> tuple[ModelConfig, int]:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return ModelConfig.model_validate(values["lm"]), int(values["vocab_size"])
     except FileNotFoundError:
-        raise LmError(f"There is no {path}.", "Name a checkpoint folder: a run's step-... folder, or one that `lm` exported.") from None
+        raise LmError(
+            f"There is no {path}.", "Name a checkpoint folder: a run's step-... folder, or one that `lm` exported."
+        ) from None
     except (ValueError, KeyError, TypeError, OSError) as error:
         what = "its settings do not fit" if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
         raise LmError(f"{path} is not a model's config ({what}).", "Use another checkpoint.") from None

@@ -11,9 +11,7 @@ from lmcore.runs.checkpoints import (
     set_pointer,
     verify_checkpoint,
 )
-from lmcore.runs.compare import Comparison, compare
 from lmcore.runs.control import ControlReader
-from lmcore.runs.diagnose import Curves, Gap, Sign, curves_of, diagnose, generalization_gap
 from lmcore.runs.events import EventTail, EventWriter
 from lmcore.runs.history import History, load_curve
 from lmcore.runs.process import identity
@@ -22,22 +20,14 @@ from lmcore.runs.store import create_run, find_run, list_runs, newest_run, next_
 
 __all__ = [
     "Checkpoint",
-    "Comparison",
     "ControlReader",
-    "Curves",
     "EventTail",
     "EventWriter",
-    "Gap",
     "History",
     "Run",
-    "Sign",
     "clean_leftovers",
-    "compare",
     "create_run",
-    "curves_of",
-    "diagnose",
     "find_run",
-    "generalization_gap",
     "identity",
     "list_runs",
     "load_curve",

@@ -37,14 +37,15 @@ def checkpoint_name(step: int) -> str:
 def publish_checkpoint(run_path: Path, step: int, write: Callable[[Path], object]) -> Path:
     """Write a checkpoint so that readers see it whole or not at all, whenever the process or the machine stops.
 
-    `write(folder)` fills a hidden folder; every file is then fsynced, the manifest written last, and the folder renamed to its
-    place. A checkpoint of the same step is replaced.
+    `write(folder)` fills a hidden folder; every file is then fsynced, the manifest written last, and the folder renamed
+    to its place. A checkpoint of the same step is replaced.
 
     Returns:
         The checkpoint's folder.
 
     Raises:
-        LmError: the disk is full or cannot be written. Older checkpoints stay as they were. What else `write` raises passes through.
+        LmError: the disk is full or cannot be written. Older checkpoints stay as they were. What else `write` raises
+            passes through.
     """
     clean_leftovers(run_path)
     final = run_path / checkpoint_name(step)
@@ -79,14 +80,19 @@ def verify_checkpoint(folder: Path) -> None:
     """Check every file of a checkpoint against its manifest.
 
     Raises:
-        LmError: a file is missing, was cut short or changed, or there is no manifest; it names the file and an intact checkpoint.
+        LmError: a file is missing, was cut short or changed, or there is no manifest; it names the file and an intact
+            checkpoint.
     """
     problem = _problem(folder)
     if problem is None:
         return
     others = [other for other in reversed(list_checkpoints(folder.parent)) if other.path.name != folder.name]
     intact = next((other for other in others if _problem(other.path) is None), None)
-    hint = f"{intact.path} is intact: use that one." if intact else "No other checkpoint of this run is intact: train it again."
+    hint = (
+        f"{intact.path} is intact: use that one."
+        if intact
+        else "No other checkpoint of this run is intact: train it again."
+    )
     raise LmError(f"The checkpoint {folder} is damaged: {problem}.", hint)
 
 
@@ -201,7 +207,11 @@ def _problem(folder: Path) -> str | None:
             if _sha256(path) != digest:
                 return f"{name} has changed since it was written"
         except OSError as error:
-            return f"{name} is missing" if isinstance(error, FileNotFoundError) else f"{name} cannot be read ({error.strerror})"
+            return (
+                f"{name} is missing"
+                if isinstance(error, FileNotFoundError)
+                else f"{name} cannot be read ({error.strerror})"
+            )
     return None
 
 
@@ -234,7 +244,10 @@ def _says_full(error: Exception) -> bool:
 
 def _explain(run_path: Path, final: Path, error: Exception) -> LmError:
     if isinstance(error, OSError) and error.errno not in FULL_DISK and not _says_full(error):
-        return LmError(f"The checkpoint {final} could not be written: {error.strerror or error}.", "Check the folder and that you may write in it.")
+        return LmError(
+            f"The checkpoint {final} could not be written: {error.strerror or error}.",
+            "Check the folder and that you may write in it.",
+        )
     older = read_pointer(run_path, "last")
     kept = f"{older.name} is intact. " if older else ""
     return LmError(

@@ -31,11 +31,19 @@ def write_request(path: Path, action: str) -> str:
 
 
 class ControlReader:
-    """The training's side. What stood in the file before is for an earlier process: create it before the `start` event is written."""
+    """The training's side. What stood in the file before is for an earlier process: create it before the `start` event
+    is written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._lines = LineTail(path, from_end=True)
 
     def poll(self) -> list[dict[str, Any]]:
-        """New requests, in order, each with `id` and `action` (which may be unknown: then it is for the training to refuse)."""
-        return [request for request in self._lines.poll() if isinstance(request.get("id"), str) and isinstance(request.get("action"), str)]
+        """New requests, in order, each with `id` and `action` (which may be unknown: then it is for the training to
+        refuse).
+        """
+        return [
+            request
+            for request in self._lines.poll()
+            if isinstance(request.get("id"), str) and isinstance(request.get("action"), str)
+        ]

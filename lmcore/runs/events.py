@@ -21,8 +21,8 @@ class EventWriter:
     def write(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Append an event and return it; its `time` is now, in Unix seconds.
 
-        Numbers that are not finite are written as null. To a heartbeat and a finish, `start_at` is added: where in the file their
-        `start` stands, so that a reader finds it without reading what lies between.
+        Numbers that are not finite are written as null. To a heartbeat and a finish, `start_at` is added: where in the
+        file their `start` stands, so that a reader finds it without reading what lies between.
 
         Raises:
             LmError: the event could not be written, for example because the disk is full.
@@ -41,7 +41,9 @@ class EventWriter:
 
 
 class EventTail:
-    """Reads events as they are appended. `skipped` counts lines that are no events, `resets` how often the file began anew."""
+    """Reads events as they are appended. `skipped` counts lines that are no events, `resets` how often the file began
+    anew.
+    """
 
     def __init__(self, path: Path) -> None:
         self._lines = LineTail(path)

@@ -17,7 +17,9 @@ SEARCH_BYTES = 1 << 20
 
 @dataclass
 class Glance:
-    """The events that decide a run's state and its line in a table; each is the last of its kind, and None when there is none."""
+    """The events that decide a run's state and its line in a table; each is the last of its kind, and None when there
+    is none.
+    """
 
     start: Event | None = None
     train: Event | None = None
@@ -32,9 +34,9 @@ class Glance:
 def glance(path: Path) -> Glance:
     """Look at an event file.
 
-    `finish` and `heartbeat` are those after the last `start`; what the last `start` rewound does not count. `best` is the last val
-    evaluation marked best, and is not looked for far back if the summary of `finish` tells its figures; `val` and `test` are only
-    looked for at the end of the file.
+    `finish` and `heartbeat` are those after the last `start`; what the last `start` rewound does not count. `best` is
+    the last val evaluation marked best, and is not looked for far back if the summary of `finish` tells its figures;
+    `val` and `test` are only looked for at the end of the file.
     """
     try:
         file = path.open("rb", buffering=0)
@@ -86,12 +88,18 @@ def _take_eval(event: Event, found: Glance) -> None:
 def _search_rest(search: _Search, found: Glance) -> None:
     """What the tail did not show."""
     if found.start is None:
-        found.start = search.start_of(found.heartbeat) or search.start_of(found.finish) or search.last("start", lambda event: True)
+        found.start = (
+            search.start_of(found.heartbeat)
+            or search.start_of(found.finish)
+            or search.last("start", lambda event: True)
+        )
     start = found.start
     if found.train is None:
         found.train = search.last("train", lambda event: _counts(event, start))
     if found.best is None and "val_loss" not in ((found.finish or {}).get("summary") or {}):
-        found.best = search.last("eval", lambda event: event.get("split") == "val" and event.get("best") is True and _counts(event, start))
+        found.best = search.last(
+            "eval", lambda event: event.get("split") == "val" and event.get("best") is True and _counts(event, start)
+        )
 
 
 def _counts(event: Event, start: Event | None) -> bool:

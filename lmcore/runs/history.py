@@ -20,8 +20,8 @@ REWOUND = ("train", "eval", "sample", "checkpoint")
 class History:
     """Everything that happened in a run. Events may be added while it goes on.
 
-    With `max_train`, no more than that many train events are held in memory: of longer runs every second, fourth, ... one, evenly,
-    and the newest.
+    With `max_train`, no more than that many train events are held in memory: of longer runs every second, fourth, ...
+    one, evenly, and the newest.
     """
 
     def __init__(self, events: Iterable[Event] = (), *, max_train: int | None = None) -> None:
@@ -77,7 +77,9 @@ class History:
         return self._train.items()
 
     def add(self, event: Event) -> None:
-        """Append an event; a `start` takes back what happened after the step that it resumed from. Unknown kinds are passed over."""
+        """Append an event; a `start` takes back what happened after the step that it resumed from. Unknown kinds are
+        passed over.
+        """
         kind = event.get("kind")
         if kind == "train":
             self._train.add(event)
@@ -91,7 +93,8 @@ class History:
     def evaluations(self, split: str) -> list[Event]:
         """Evaluations of a split as a curve: by step, one a step.
 
-        After the last step the best checkpoint may be scored once more, on all tokens, which is a figure of its own and no point of the curve.
+        After the last step the best checkpoint may be scored once more, on all tokens, which is a figure of its own and
+        no point of the curve.
         """
         curve: list[Event] = []
         for event in self.eval:
@@ -101,7 +104,9 @@ class History:
 
     def best(self) -> Event | None:
         """The val evaluation that was marked best last: that of the best checkpoint, on all tokens if it was scored so."""
-        return next((event for event in reversed(self.eval) if event.get("split") == "val" and event.get("best") is True), None)
+        return next(
+            (event for event in reversed(self.eval) if event.get("split") == "val" and event.get("best") is True), None
+        )
 
     def columns(self, kind: str, fields: Iterable[str]) -> dict[str, np.ndarray]:
         """Fields of all events of a kind (`train`, `eval`, ...) as float64 arrays [N]; what is missing or null is NaN."""
@@ -119,12 +124,16 @@ class History:
 
 
 def load_curve(path: Path, kind: str, fields: Iterable[str], max_points: int = 20_000) -> dict[str, np.ndarray]:
-    """Columns of an event file of any length: at most `max_points` train events, evenly spaced; every event of the other kinds."""
+    """Columns of an event file of any length: at most `max_points` train events, evenly spaced; every event of the
+    other kinds.
+    """
     return History.load(path, max_train=max_points).columns(kind, fields)
 
 
 class _Thinned:
-    """A list that never grows over a limit: when it is full, every second item goes, and from then on only every n-th comes in."""
+    """A list that never grows over a limit: when it is full, every second item goes, and from then on only every n-th
+    comes in.
+    """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = max(2, limit) if limit is not None else None

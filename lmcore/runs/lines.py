@@ -73,8 +73,8 @@ class LineWriter:
 class LineTail:
     """Reads what was appended since the last look.
 
-    A last line without its newline waits for the rest. A file that was truncated or replaced is read again from its beginning, and
-    `resets` counts that. Lines that are not JSON objects are skipped, and `skipped` counts them.
+    A last line without its newline waits for the rest. A file that was truncated or replaced is read again from its
+    beginning, and `resets` counts that. Lines that are not JSON objects are skipped, and `skipped` counts them.
     """
 
     def __init__(self, path: Path, *, from_end: bool = False) -> None:
@@ -88,7 +88,9 @@ class LineTail:
             self.poll_lines(keep=False)
 
     def poll(self, max_bytes: int = 8 * CHUNK_BYTES) -> list[dict[str, Any]]:
-        """Objects appended since the last call, at most `max_bytes` of them (the next call goes on); empty when there is no file."""
+        """Objects appended since the last call, at most `max_bytes` of them (the next call goes on); empty when there
+        is no file.
+        """
         found = []
         for line in self.poll_lines(max_bytes):
             value = parse_line(line)
@@ -127,7 +129,9 @@ class LineTail:
 
 
 def to_json(values: dict[str, Any]) -> str:
-    """One line of JSON in plain ASCII; not finite numbers become null, numpy and torch scalars plain numbers, paths text."""
+    """One line of JSON in plain ASCII; not finite numbers become null, numpy and torch scalars plain numbers, paths
+    text.
+    """
     try:
         return json.dumps(values, allow_nan=False)
     except (TypeError, ValueError):
@@ -137,8 +141,14 @@ def to_json(values: dict[str, Any]) -> str:
 def write_error(path: Path, error: OSError) -> LmError:
     """The error for people when `path` cannot be written."""
     if error.errno in FULL_DISK:
-        return LmError(f"The disk is full: {path} could not be written.", "Free some space, then go on with `lm train --resume RUN`.")
-    return LmError(f"{path} could not be written: {error.strerror}.", "Check that the folder is there and that you may write in it.")
+        return LmError(
+            f"The disk is full: {path} could not be written.",
+            "Free some space, then go on with `lm train --resume RUN`.",
+        )
+    return LmError(
+        f"{path} could not be written: {error.strerror}.",
+        "Check that the folder is there and that you may write in it.",
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -75,7 +75,9 @@ class Run:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise LmError(f"{self.path / CONFIG_FILE} cannot be read: {error}.", "Correct it, or remove the run.") from error
+            raise LmError(
+                f"{self.path / CONFIG_FILE} cannot be read: {error}.", "Correct it, or remove the run."
+            ) from error
 
     def config(self) -> Config:
         """The run's settings, validated."""
@@ -133,13 +135,17 @@ class Run:
         return float(created) if isinstance(created, int | float) else self.path.stat().st_mtime
 
     def request(self, action: str) -> str:
-        """Ask the training to `pause`, `resume`, `checkpoint` or `stop`; the id that its answering `control` event carries.
+        """Ask the training to `pause`, `resume`, `checkpoint` or `stop`; the id that its answering `control` event
+        carries.
 
         Raises:
             UsageError: nobody is training this run, or there is no such action.
         """
         if not self.is_active():
-            raise UsageError(f"Run {self.name!r} is not training: it is {self.state()}.", f"`lm train --resume {self.name}` goes on with it.")
+            raise UsageError(
+                f"Run {self.name!r} is not training: it is {self.state()}.",
+                f"`lm train --resume {self.name}` goes on with it.",
+            )
         return write_request(self.control_path, action)
 
     def checkpoints(self) -> list[Checkpoint]:
@@ -155,11 +161,17 @@ class Run:
         if which in POINTERS:
             folder = read_pointer(self.path, str(which))
         else:
-            folder = next((path for step, path in self.checkpoints() if str(step) == str(which) or path.name == which), None)
+            folder = next(
+                (path for step, path in self.checkpoints() if str(step) == str(which) or path.name == which), None
+            )
         if folder is not None:
             return folder
         steps = [str(step) for step, _ in self.checkpoints()]
-        wanted = f"{which} checkpoint" if which in POINTERS else f"checkpoint {which if isinstance(which, str) else checkpoint_name(which)}"
+        wanted = (
+            f"{which} checkpoint"
+            if which in POINTERS
+            else f"checkpoint {which if isinstance(which, str) else checkpoint_name(which)}"
+        )
         hint = f"There are those of the steps {', '.join(steps)}, and 'last'." if steps else "It has none yet."
         raise LmError(f"Run {self.name!r} has no {wanted}.", hint)
 
@@ -193,7 +205,9 @@ class Run:
             "val_perplexity": perplexity(val_loss),
             "test_loss": test_loss,
             "test_perplexity": perplexity(test_loss),
-            "bits_per_byte": first_known(test.get("bits_per_byte"), ended.get("bits_per_byte"), best.get("bits_per_byte")),
+            "bits_per_byte": first_known(
+                test.get("bits_per_byte"), ended.get("bits_per_byte"), best.get("bits_per_byte")
+            ),
             "best_step": first_known(best.get("step"), ended.get("best_step")),
             "parameters": parameters.get("total"),
             "learnable": parameters.get("learnable"),
@@ -204,7 +218,9 @@ class Run:
         }
 
     def _headline(self, info: dict[str, Any]) -> dict[str, Any]:
-        """The four settings that tables name, from `run.json` if they stand there: TOML is slow to read for hundreds of runs."""
+        """The four settings that tables name, from `run.json` if they stand there: TOML is slow to read for hundreds of
+        runs.
+        """
         headline = info.get("headline")
         if isinstance(headline, dict):
             return headline

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -11,9 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmcore.errors import LmError, UsageError
+from lmcore.errors import LmError, UsageError, did_you_mean
 from lmcore.runs.lines import to_json, write_error
 from lmcore.runs.run import CONFIG_FILE, INFO_FILE, Run, headline_of, is_run
+from lmcore.text import natural_key
 
 if TYPE_CHECKING:
     from lmcore.config import Config
@@ -78,7 +78,7 @@ def list_runs(root: Path | None = None) -> list[Run]:
         entries = [Path(entry.path) for entry in os.scandir(root) if not entry.name.startswith(".") and entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted((Run(path) for path in entries if is_run(path)), key=lambda run: _natural(run.name))
+    return sorted((Run(path) for path in entries if is_run(path)), key=lambda run: natural_key(run.name))
 
 
 def find_run(name_or_path: str | Path, root: Path | None = None) -> Run:
@@ -94,8 +94,8 @@ def find_run(name_or_path: str | Path, root: Path | None = None) -> Run:
     if text and is_run(Path(text)):
         return Run(Path(text).resolve())
     names = [run.name for run in list_runs(root)]
-    near = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
-    hint = f"Did you mean '{near[0]}'?" if near else "`lm runs` lists what is there." if names else "Start one with `lm train`."
+    otherwise = "`lm runs` lists what is there." if names else "Start one with `lm train`."
+    hint = did_you_mean(text, names, otherwise, cutoff=0.5)
     raise UsageError(f"There is no run {text!r} in {root}.", hint)
 
 
@@ -137,7 +137,9 @@ def rename_run(run: Run, new: str) -> Run:
     try:
         run.path.rename(place)
     except OSError as error:
-        raise LmError(f"{run.path} could not be renamed: {error.strerror}.", "Check that you may write in the folder above it.") from error
+        raise LmError(
+            f"{run.path} could not be renamed: {error.strerror}.", "Check that you may write in the folder above it."
+        ) from error
     return Run(place)
 
 
@@ -154,7 +156,9 @@ def remove_run(run: Run) -> None:
         run.path.rename(hidden)
         shutil.rmtree(hidden)
     except OSError as error:
-        raise LmError(f"{run.path} could not be removed: {error.strerror}.", "Check that you may write in it.") from error
+        raise LmError(
+            f"{run.path} could not be removed: {error.strerror}.", "Check that you may write in it."
+        ) from error
 
 
 def _refuse_while_running(run: Run, what: str) -> None:
@@ -167,7 +171,3 @@ def _already_there(place: Path) -> UsageError:
         f"There is already a run {place.name!r} in {place.parent}.",
         f"Go on with it by `--resume {place.name}`, or choose another name with `--run NAME`.",
     )
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part]

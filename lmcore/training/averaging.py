@@ -13,7 +13,9 @@ from lmcore.config import TrainingConfig
 
 
 class Average(Protocol):
-    """Weights beside the trained ones, by parameter name; empty until the average begins. Frozen weights are their own average."""
+    """Weights beside the trained ones, by parameter name; empty until the average begins. Frozen weights are their own
+    average.
+    """
 
     weights: dict[str, Tensor]
 
@@ -33,7 +35,8 @@ class Average(Protocol):
 class MovingAverage:
     """Exponential moving average: of the old average `decay` is kept at each step (Polyak & Juditsky 1992).
 
-    While few steps are done, the share kept is only (1 + t) / (10 + t): else the random start would weigh in for thousands of steps.
+    While few steps are done, the share kept is only (1 + t) / (10 + t): else the random start would weigh in for
+    thousands of steps.
     """
 
     def __init__(self, decay: float) -> None:

@@ -35,7 +35,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def gradient_scaler(device: torch.device, precision: str) -> torch.amp.GradScaler | None:
-    """For fp16, whose smallest number is 6e-8: scales the loss up so that small gradients do not vanish (Micikevicius et al. 2018)."""
+    """For fp16, whose smallest number is 6e-8: scales the loss up so that small gradients do not vanish (Micikevicius
+    et al. 2018).
+    """
     return torch.amp.GradScaler(device.type) if precision == "fp16" else None
 
 

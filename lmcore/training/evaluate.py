@@ -14,8 +14,8 @@ from lmcore.errors import UsageError
 from lmcore.models import LanguageModel
 from lmcore.training.device import autocast, memory_explained
 
-# A recurrent model reads the split as parallel streams, each at least this many windows long: then the few tokens at their starts
-# that have less context do not show in the result.
+# A recurrent model reads the split as parallel streams, each at least this many windows long: then the few tokens at
+# their starts that have less context do not show in the result.
 WINDOWS_PER_STREAM = 8
 
 
@@ -65,9 +65,10 @@ def evaluate(
 ) -> EvalResult:
     """Score tokens 1 … N−1 of `split` (the first has no context), or the first `max_tokens` of them.
 
-    A transformer reads windows of `block_size` tokens that move by `stride` (0: `block_size`): each token is scored in the first window
-    that holds it, so with at least `block_size - stride` tokens of context where the text has them. A recurrent model reads up to
-    `batch_size` parallel streams and carries its state along each. No random number is drawn.
+    A transformer reads windows of `block_size` tokens that move by `stride` (0: `block_size`): each token is scored in
+    the first window that holds it, so with at least `block_size - stride` tokens of context where the text has them. A
+    recurrent model reads up to `batch_size` parallel streams and carries its state along each. No random number is
+    drawn.
 
     Raises:
         UsageError: the split has fewer than two tokens, or `stride` is over `block_size`.
@@ -75,14 +76,23 @@ def evaluate(
         Cancelled: `cancelled()`, asked before each batch of windows, said so.
     """
     if len(split.tokens) < 2:
-        raise UsageError("There is nothing to score: the split has fewer than two tokens.", "Take a longer text, or another split.")
+        raise UsageError(
+            "There is nothing to score: the split has fewer than two tokens.", "Take a longer text, or another split."
+        )
     if stride > block_size:
-        raise UsageError(f"eval.stride {stride} would leave tokens out: a window has {block_size}.", f"Set it to at most {block_size}.")
+        raise UsageError(
+            f"eval.stride {stride} would leave tokens out: a window has {block_size}.",
+            f"Set it to at most {block_size}.",
+        )
     targets = len(split.tokens) - 1
     wanted = min(max_tokens, targets) if max_tokens else targets
     tokens = split.tokens[: wanted + 1]
     carries = model.config.architecture != "transformer"
-    batches = _streams(tokens, block_size, batch_size) if carries else eval_window_batches(tokens, block_size, batch_size, stride)
+    batches = (
+        _streams(tokens, block_size, batch_size)
+        if carries
+        else eval_window_batches(tokens, block_size, batch_size, stride)
+    )
 
     was_training = model.training
     model.eval()
@@ -118,7 +128,8 @@ def _result(total: float, scored: int, correct: int, split: Split, share: float)
 
 
 def _streams(tokens: np.ndarray, block_size: int, batch_size: int) -> Iterator[Batch]:
-    """Batches for a recurrent model that carries its state from each to the next: row b reads the b-th of several parallel streams.
+    """Batches for a recurrent model that carries its state from each to the next: row b reads the b-th of several
+    parallel streams.
 
     Streams overlap by one window, which the later one reads without scoring it, to know what came before.
     """

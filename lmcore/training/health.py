@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lmcore.lab.diagnose import curves_of, diagnose
 from lmcore.runs import Run
-from lmcore.runs.diagnose import curves_of, diagnose
 
 # Enough points for every sign; reading more would make each evaluation of a long run slower.
 POINTS = 500

@@ -16,9 +16,11 @@ Report = Callable[[dict[str, Any]], None]
 
 
 class Journal:
-    """Writes events; while entered, a thread adds a heartbeat every few seconds, so that watchers see that the process lives.
+    """Writes events; while entered, a thread adds a heartbeat every few seconds, so that watchers see that the process
+    lives.
 
-    `step` and `paused` are what the heartbeat says; the training keeps them up to date. Calls of `report` never overlap.
+    `step` and `paused` are what the heartbeat says; the training keeps them up to date. Calls of `report` never
+    overlap.
     """
 
     def __init__(self, run: Run, report: Report | None, *, seconds: float = HEARTBEAT_SECONDS) -> None:
@@ -35,7 +37,9 @@ class Journal:
         self._heart.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._over.set()
         self._heart.join()
         self.run.events.close()

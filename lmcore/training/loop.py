@@ -30,6 +30,7 @@ from lmcore.training.device import autocast, gradient_scaler, pays_to_compile, r
 from lmcore.training.evaluate import Cancelled, EvalResult, evaluate
 from lmcore.training.health import new_warnings
 from lmcore.training.journal import Journal
+from lmcore.training.limits import BadSteps, Validation
 from lmcore.training.memory import memory_bytes, memory_split
 from lmcore.training.meter import LossMeter, Stopwatch
 from lmcore.training.mfu import flops_per_token, utilization
@@ -38,9 +39,8 @@ from lmcore.training.optimizers import Parameters, build_optimizers
 from lmcore.training.requests import Requests
 from lmcore.training.samples import write_samples
 from lmcore.training.schedules import lr_multiplier
-from lmcore.training.setup import Workplace
+from lmcore.training.setup import Setup
 from lmcore.training.snapshot import save_state
-from lmcore.training.stopping import BadSteps, Validation
 from lmcore.training.unfreezing import Unfreezing
 
 
@@ -54,7 +54,7 @@ class MicroBatch(NamedTuple):
 
 
 class Trainer:
-    """Trains `model` in its `workplace` and records it in `run`.
+    """Trains `model` in its `setup` and records it in `run`.
 
     Attributes:
         step: optimizer steps done, skipped ones included.
@@ -63,17 +63,21 @@ class Trainer:
         carried: a recurrent model's state after the last micro-batch, tensors [layers, B, H].
     """
 
-    def __init__(self, workplace: Workplace, model: LanguageModel, run: Run, journal: Journal, requests: Requests) -> None:
-        self.workplace, self.model, self.run, self.journal, self.requests = workplace, model, run, journal, requests
-        self.config, self.device = workplace.config, workplace.device
+    def __init__(self, setup: Setup, model: LanguageModel, run: Run, journal: Journal, requests: Requests) -> None:
+        self.setup, self.model, self.run, self.journal, self.requests = setup, model, run, journal, requests
+        self.config, self.device = setup.config, setup.device
         training = self.config.training
 
         self.trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-        self.optimizers = build_optimizers(self.config.optimizer, Parameters(self.trained, model.parameter_roles()), self.device)
+        self.optimizers = build_optimizers(
+            self.config.optimizer, Parameters(self.trained, model.parameter_roles()), self.device
+        )
         self.unfreezing = Unfreezing(model, training.unfreeze_every)
         self.average = build_average(training)
-        self.scaler = gradient_scaler(self.device, workplace.precision)
-        self.objective = torch.compile(objective) if pays_to_compile(training, self.device, workplace.total_steps) else objective
+        self.scaler = gradient_scaler(self.device, setup.precision)
+        self.objective = (
+            torch.compile(objective) if pays_to_compile(training, self.device, setup.total_steps) else objective
+        )
 
         self.step = 0
         self.tokens = 0
@@ -107,7 +111,7 @@ class Trainer:
 
     def ending(self) -> str | None:
         """Why the run ends now, or None."""
-        training, total_steps = self.config.training, self.workplace.total_steps
+        training, total_steps = self.config.training, self.setup.total_steps
         if self.requests.ending is not None:
             return self.requests.ending
         if self.diverged:
@@ -129,14 +133,19 @@ class Trainer:
         self.stopwatch.leave_out(self.requests.obey(lambda: self.checkpoint("requested")))
 
     def complete(self, why: str) -> None:
-        """Evaluate and save what the last steps brought. Diverged weights are not worth it, and someone who interrupts does not wait."""
+        """Evaluate and save what the last steps brought. Diverged weights are not worth it, and someone who interrupts
+        does not wait.
+        """
         if why in ("interrupted", "stopped"):
             self.checkpoint("interrupted" if why == "interrupted" else "final")
             return
         if self.logged_step < self.step:
             self.log()
         if why == "diverged":
-            self.warn("divergence", f"The loss exploded, or was not finite, for {self.config.training.max_bad_steps} steps in a row.")
+            self.warn(
+                "divergence",
+                f"The loss exploded, or was not finite, for {self.config.training.max_bad_steps} steps in a row.",
+            )
             return
         if self.evaluated_step < self.step:
             self.evaluate()
@@ -160,17 +169,24 @@ class Trainer:
     def fetch(self, step: int) -> list[MicroBatch]:
         """The micro-batches of a step, on their way to the device."""
         accumulate = self.config.training.accumulate
-        batches = [self.workplace.batches.get(step * accumulate + i) for i in range(accumulate)]
-        return [MicroBatch(to_device(batch.x, self.device), to_device(batch.y, self.device), batch.carry, batch.tokens) for batch in batches]
+        batches = [self.setup.batches.get(step * accumulate + i) for i in range(accumulate)]
+        return [
+            MicroBatch(to_device(batch.x, self.device), to_device(batch.y, self.device), batch.carry, batch.tokens)
+            for batch in batches
+        ]
 
     def forward_backward(self, batches: list[MicroBatch]) -> Tensor:
-        """Gradients of the mean loss over all tokens of the micro-batches, as one large batch would give; that loss, 0-dimensional."""
+        """Gradients of the mean loss over all tokens of the micro-batches, as one large batch would give; that loss,
+        0-dimensional.
+        """
         self.optimizers.zero_grad()
         tokens = sum(batch.tokens for batch in batches)
         loss = torch.zeros((), device=self.device)
         for batch in batches:
-            with autocast(self.device, self.workplace.precision):
-                part = self.objective(self.model, batch.x, batch.y, self.carried if batch.carry else None, self.config.training)
+            with autocast(self.device, self.setup.precision):
+                part = self.objective(
+                    self.model, batch.x, batch.y, self.carried if batch.carry else None, self.config.training
+                )
             total = part.total * (batch.tokens / tokens)
             torch.autograd.backward(total if self.scaler is None else self.scaler.scale(total))
             loss += part.cross_entropy * (batch.tokens / tokens)
@@ -183,7 +199,9 @@ class Trainer:
             for optimizer in self.optimizers.parts:
                 self.scaler.unscale_(optimizer)
         parameters = list(self.trained.values())
-        self.grad_norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+        self.grad_norm = torch.nn.utils.get_total_norm(
+            [parameter.grad for parameter in parameters if parameter.grad is not None]
+        )
         if self.config.optimizer.grad_clip:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.config.optimizer.grad_clip, self.grad_norm)
 
@@ -208,13 +226,13 @@ class Trainer:
 
     def lr_multiplier(self) -> float:
         """The learning rate of the next step, as a share of its peak."""
-        return lr_multiplier(self.config.schedule, self.step, self.workplace.total_steps or 0, self.validation.losses)
+        return lr_multiplier(self.config.schedule, self.step, self.setup.total_steps or 0, self.validation.losses)
 
     # What is due.
 
     def epoch_ended(self) -> bool:
         """Whether the last step finished an epoch."""
-        return self.step > 0 and math.floor(self.workplace.epoch(self.step)) > math.floor(self.workplace.epoch(self.step - 1))
+        return self.step > 0 and math.floor(self.setup.epoch(self.step)) > math.floor(self.setup.epoch(self.step - 1))
 
     def logging_is_due(self) -> bool:
         """Every `log_every` steps, and at the end of an epoch, whose mean loss is then complete."""
@@ -230,7 +248,9 @@ class Trainer:
         every = self.config.training.checkpoint_every
         evaluated = self.evaluated_step == self.step
         periodic = self.step % every == 0 if every else evaluated
-        return self.step not in (0, self.saved_step) and (periodic or (evaluated and self.validation.best_step == self.step))
+        return self.step not in (0, self.saved_step) and (
+            periodic or (evaluated and self.validation.best_step == self.step)
+        )
 
     # Log, evaluate, save.
 
@@ -252,7 +272,7 @@ class Trainer:
             tokens_per_second=speed,
             memory_bytes=memory_bytes(),
             memory=memory_split(self.model, self.optimizers.memory_bytes(), self.device),
-            mfu=utilization(self.flops_per_token, speed, self.device, self.workplace.precision),
+            mfu=utilization(self.flops_per_token, speed, self.device, self.setup.precision),
             skipped=self.skipped,
         )
         self.epoch_loss = epoch_loss
@@ -260,24 +280,40 @@ class Trainer:
             self.meter.new_epoch()
         if self.skipped > self.skipped_at_warning:
             self.skipped_at_warning = self.skipped
-            self.warn("nan", f"{self.skipped} steps so far had a loss or gradient that is not finite: they were skipped, the weights are sound.")
+            self.warn(
+                "nan",
+                f"{self.skipped} steps so far had a loss or gradient that is not finite: they were skipped, the weights are sound.",
+            )
 
     def progress(self) -> dict[str, float]:
         """How far the run is, as `train` and `eval` events say it."""
-        return {"step": self.step, "epoch": self.workplace.epoch(self.step), "tokens": self.tokens, "seconds": self.stopwatch.seconds}
+        return {
+            "step": self.step,
+            "epoch": self.setup.epoch(self.step),
+            "tokens": self.tokens,
+            "seconds": self.stopwatch.seconds,
+        }
 
     def warn(self, what: str, message: str) -> None:
         """Write a `warning` event."""
         self.journal.write("warning", step=self.step, what=what, message=message)
 
     def evaluate(self) -> None:
-        """Score the validation split and write samples, with the averaged weights if there are any; training notices nothing of it."""
+        """Score the validation split and write samples, with the averaged weights if there are any; training notices
+        nothing of it.
+        """
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # what is still running is training, and timed as such
         self.stopwatch.stop_stepping()
         with random_stream_kept(self.device), averaged(self.trained, self.average):
             try:
-                result = score(self.workplace, self.model, "val", max_tokens=self.config.eval.max_tokens, cancelled=self.requests.impatient)
+                result = score(
+                    self.setup,
+                    self.model,
+                    "val",
+                    max_tokens=self.config.eval.max_tokens,
+                    cancelled=self.requests.impatient,
+                )
             except Cancelled:
                 return  # a resumed run does it again
             best = self.validation.add(self.step, result.loss)
@@ -294,12 +330,18 @@ class Trainer:
         """Continue the config's prompts."""
         settings = self.config.generation
         try:
-            texts = write_samples(self.model, self.workplace.data.tokenizer, settings, self.requests.impatient)
+            texts = write_samples(self.model, self.setup.data.tokenizer, settings, self.requests.impatient)
         except LmError as error:
             self.warn("nan", f"No samples at step {self.step}: {error.message}")
             return
         for prompt, text in texts.items():
-            self.journal.write("sample", step=self.step, prompt=prompt, text=text, settings=settings.model_dump(mode="json", exclude={"prompts"}))
+            self.journal.write(
+                "sample",
+                step=self.step,
+                prompt=prompt,
+                text=text,
+                settings=settings.model_dump(mode="json", exclude={"prompts"}),
+            )
 
     def checkpoint(self, reason: str) -> None:
         """Save everything, unless this step is saved already; point `last` at it, and `best` if it is the best so far."""
@@ -316,33 +358,41 @@ class Trainer:
         prune_checkpoints(self.run.path, self.config.training.keep_checkpoints)
         reason = "best" if best and reason == "periodic" else reason
         seconds = time.monotonic() - began
-        self.journal.write("checkpoint", step=self.step, path=folder.name, reason=reason, best=best, seconds_taken=seconds)
+        self.journal.write(
+            "checkpoint", step=self.step, path=folder.name, reason=reason, best=best, seconds_taken=seconds
+        )
 
     def save(self, folder: Path) -> None:
-        """Fill a checkpoint's folder: the model as it is evaluated, its tokenizer, its way of writing, and what a resume needs."""
+        """Fill a checkpoint's folder: the model as it is evaluated, its tokenizer, its way of writing, and what a
+        resume needs.
+        """
         with averaged(self.trained, self.average) as raw:
             save_model(self.model, folder)
             save_state(self, raw, folder)
-        self.workplace.data.tokenizer.save(folder / "tokenizer.json")
+        self.setup.data.tokenizer.save(folder / "tokenizer.json")
         settings = self.config.generation.model_dump(mode="json")
-        (folder / "generation_config.json").write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / "generation_config.json").write_text(
+            json.dumps(settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
 
-def score(workplace: Workplace, model: LanguageModel, split: str, *, max_tokens: int = 0, cancelled: Callable[[], bool]) -> EvalResult:
+def score(
+    setup: Setup, model: LanguageModel, split: str, *, max_tokens: int = 0, cancelled: Callable[[], bool]
+) -> EvalResult:
     """`evaluate`, with the settings of the run.
 
     Raises:
         Cancelled: someone does not want to wait.
     """
-    config = workplace.config
+    config = setup.config
     return evaluate(
         model,
-        workplace.data.splits[split],
+        setup.data.splits[split],
         block_size=config.model.block_size,
         batch_size=config.eval.batch_size or config.training.batch_size,
         stride=config.eval.stride,
         max_tokens=max_tokens,
-        device=workplace.device,
-        precision=workplace.precision,
+        device=setup.device,
+        precision=setup.precision,
         cancelled=cancelled,
     )

@@ -1,4 +1,6 @@
-"""Learning-rate finder: a short run whose rate rises exponentially shows where the loss falls fastest and where it explodes."""
+"""Learning-rate finder: a short run whose rate rises exponentially shows where the loss falls fastest and where it
+explodes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from lmcore.models import LanguageModel
 from lmcore.training.device import autocast, computing_on, memory_explained, to_device
 from lmcore.training.objective import objective
 from lmcore.training.optimizers import Parameters, build_optimizers
-from lmcore.training.setup import Workplace, new_model, prepare
+from lmcore.training.setup import Setup, new_model, prepare
 
 SMOOTHING = 0.9
 # The sweep ends when the smoothed loss is this many times its lowest value.
@@ -25,7 +27,9 @@ EXPLODED = 4.0
 
 @dataclass(frozen=True)
 class LrCurve:
-    """Peak rates tried, the loss before each (nats per token, smoothed), and the rate at which it fell fastest; None if it never fell."""
+    """Peak rates tried, the loss before each (nats per token, smoothed), and the rate at which it fell fastest; None if
+    it never fell.
+    """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -38,17 +42,18 @@ def find_learning_rate(config: Config, *, lowest: float = 1e-6, highest: float =
     Raises:
         UsageError, LmError: as for a training.
     """
-    workplace = prepare(config)
-    return sweep(workplace, new_model(workplace), lowest=lowest, highest=highest, steps=steps)
+    setup = prepare(config)
+    return sweep(setup, new_model(setup), lowest=lowest, highest=highest, steps=steps)
 
 
-def sweep(workplace: Workplace, model: LanguageModel, *, lowest: float, highest: float, steps: int) -> LrCurve:
-    """Train a copy of `model` with a rate from `lowest` to `highest`, each step the same factor more (Smith 2017, section 3.3).
+def sweep(setup: Setup, model: LanguageModel, *, lowest: float, highest: float, steps: int) -> LrCurve:
+    """Train a copy of `model` with a rate from `lowest` to `highest`, each step the same factor more (Smith 2017,
+    section 3.3).
 
-    The optimizer is the config's, at its other settings; `optimizer.muon_lr` keeps its ratio to `optimizer.lr`. The model, the batches
-    and the random stream are as before afterwards.
+    The optimizer is the config's, at its other settings; `optimizer.muon_lr` keeps its ratio to `optimizer.lr`. The
+    model, the batches and the random stream are as before afterwards.
     """
-    config, device = workplace.config, workplace.device
+    config, device = setup.config, setup.device
     rates: list[float] = []
     losses: list[float] = []
     with computing_on(device, config.training.threads, config.training.seed), memory_explained():
@@ -58,13 +63,15 @@ def sweep(workplace: Workplace, model: LanguageModel, *, lowest: float, highest:
         state: tuple[Tensor, ...] | None = None
         average = 0.0
         for step in range(steps):
-            batch = workplace.batches.get(step)
-            with autocast(device, workplace.precision):
+            batch = setup.batches.get(step)
+            with autocast(device, setup.precision):
                 x, y = to_device(batch.x, device), to_device(batch.y, device)
                 part = objective(trial, x, y, state if batch.carry else None, config.training)
             state = part.state
             average = SMOOTHING * average + (1 - SMOOTHING) * part.cross_entropy.item()
-            smoothed = average / (1 - SMOOTHING ** (step + 1))  # the mean of what was seen so far, not of the zero it began with
+            smoothed = average / (
+                1 - SMOOTHING ** (step + 1)
+            )  # the mean of what was seen so far, not of the zero it began with
             if not math.isfinite(smoothed) or (losses and smoothed > EXPLODED * min(losses)):
                 break
             rates.append(lowest * (highest / lowest) ** (step / max(1, steps - 1)))
@@ -77,8 +84,13 @@ def sweep(workplace: Workplace, model: LanguageModel, *, lowest: float, highest:
 
 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """The rate at which the loss falls fastest against the logarithm of the rate, before its minimum; None if it falls nowhere."""
+    """The rate at which the loss falls fastest against the logarithm of the rate, before its minimum; None if it falls
+    nowhere.
+    """
     lowest = min(range(len(losses)), key=losses.__getitem__, default=0)
-    falls = [(after - before, rate) for (before, after), rate in zip(itertools.pairwise(losses[: lowest + 1]), rates, strict=False)]
+    falls = [
+        (after - before, rate)
+        for (before, after), rate in zip(itertools.pairwise(losses[: lowest + 1]), rates, strict=False)
+    ]
     fall, rate = min(falls, default=(0.0, 0.0))
     return rate if fall < 0 else None

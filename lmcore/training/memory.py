@@ -28,7 +28,9 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 
 def memory_split(model: nn.Module, optimizer_bytes: int, device: torch.device) -> dict[str, Any]:
-    """Bytes by purpose. Activations (the rest at the peak so far) and PyTorch's cache are known on CUDA only, else None."""
+    """Bytes by purpose. Activations (the rest at the peak so far) and PyTorch's cache are known on CUDA only, else
+    None.
+    """
     weights = sum(parameter.nbytes for parameter in model.parameters())
     gradients = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
     activations = cached = None
@@ -36,4 +38,10 @@ def memory_split(model: nn.Module, optimizer_bytes: int, device: torch.device) -
         peak = torch.cuda.max_memory_allocated(device)
         activations = max(0, peak - weights - gradients - optimizer_bytes)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return {"weights": weights, "gradients": gradients, "optimizer": optimizer_bytes, "activations": activations, "cached": cached}
+    return {
+        "weights": weights,
+        "gradients": gradients,
+        "optimizer": optimizer_bytes,
+        "activations": activations,
+        "cached": cached,
+    }

@@ -13,8 +13,8 @@ from torch import Tensor
 class LossMeter:
     """Token-weighted mean losses: since the last reading, and of the epoch so far.
 
-    Sums since the last reading stay on the training device, so that a GPU is not waited for at each step. Steps without a finite loss
-    are left out.
+    Sums since the last reading stay on the training device, so that a GPU is not waited for at each step. Steps without
+    a finite loss are left out.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -51,7 +51,9 @@ class LossMeter:
 
 
 class Stopwatch:
-    """Seconds of training over all resumes, without pauses; and of those, the seconds of steps alone (no evaluations, no checkpoints)."""
+    """Seconds of training over all resumes, without pauses; and of those, the seconds of steps alone (no evaluations,
+    no checkpoints).
+    """
 
     def __init__(self, seconds: float = 0.0, stepping: float = 0.0) -> None:
         self._seconds, self._stepping = seconds, stepping

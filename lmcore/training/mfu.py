@@ -6,7 +6,8 @@ import torch
 
 from lmcore.models import LanguageModel
 
-# Dense bf16/fp16 tensor-core FLOP/s with float32 sums, from NVIDIA's data sheets. A GPU that is not here gives no figure, not a guess.
+# Dense bf16/fp16 tensor-core FLOP/s with float32 sums, from NVIDIA's data sheets. A GPU that is not here gives no
+# figure, not a guess.
 PEAK_FLOPS = {
     "H200": 989e12,
     "H100 80GB HBM3": 989e12,
@@ -23,10 +24,14 @@ PEAK_FLOPS = {
 
 
 def flops_per_token(model: LanguageModel) -> int:
-    """Floating-point operations that training needs for a token: 6 for each weight of a matrix product, and for a transformer
-    12 · layers · width · context for attention (Chowdhery et al. 2022, PaLM, appendix B)."""
+    """Floating-point operations that training needs for a token: 6 for each weight of a matrix product, and for a
+    transformer 12 · layers · width · context for attention (Chowdhery et al. 2022, PaLM, appendix B).
+    """
     roles = model.parameter_roles()
-    weights = sum(parameter.numel() for name, parameter in model.named_parameters() if roles[name] == "matrix") + model.head_weight.numel()
+    weights = (
+        sum(parameter.numel() for name, parameter in model.named_parameters() if roles[name] == "matrix")
+        + model.head_weight.numel()
+    )
     config = model.config
     attention = 12 * config.n_layer * config.n_embd * config.block_size if config.architecture == "transformer" else 0
     return 6 * weights + attention

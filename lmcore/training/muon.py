@@ -16,9 +16,10 @@ ITERATIONS = 5
 def orthogonalize(matrix: Tensor) -> Tensor:
     """Push all singular values of `matrix` [rows, columns] towards 1: with G = USVᵀ, nearly UVᵀ.
 
-    Newton-Schulz: X ← aX + b(XXᵀ)X + c(XXᵀ)²X, which acts on each singular value alone and needs only products of matrices
-    (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"). It runs in bfloat16 on a GPU, where that is
-    fast and exact enough, and in float32 on a CPU, where bfloat16 is slow. The result has the type of `matrix`.
+    Newton-Schulz: X ← aX + b(XXᵀ)X + c(XXᵀ)²X, which acts on each singular value alone and needs only products of
+    matrices (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"). It runs in bfloat16 on a
+    GPU, where that is fast and exact enough, and in float32 on a CPU, where bfloat16 is slow. The result has the type
+    of `matrix`.
     """
     a, b, c = QUINTIC
     x = matrix.to(torch.bfloat16 if matrix.is_cuda else torch.float32)
@@ -42,7 +43,12 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], *, lr: float, momentum: float, weight_decay: float = 0.0
+        self,
+        parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
+        *,
+        lr: float,
+        momentum: float,
+        weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         for group in self.param_groups:

@@ -13,19 +13,24 @@ from lmcore.models import LanguageModel
 
 
 class Objective(NamedTuple):
-    """`total` is minimized; `cross_entropy` is what the curves show (nats per token, smoothed labels if asked for); `state` goes on."""
+    """`total` is minimized; `cross_entropy` is what the curves show (nats per token, smoothed labels if asked for);
+    `state` goes on.
+    """
 
     total: Tensor
     cross_entropy: Tensor
     state: tuple[Tensor, ...] | None
 
 
-def objective(model: LanguageModel, x: Tensor, y: Tensor, state: tuple[Tensor, ...] | None, training: TrainingConfig) -> Objective:
+def objective(
+    model: LanguageModel, x: Tensor, y: Tensor, state: tuple[Tensor, ...] | None, training: TrainingConfig
+) -> Objective:
     """Cross-entropy of targets `y` [B, T] given `x` [B, T], plus penalties.
 
     total = CE + alpha · mean(dropped output²) + beta · mean((output_t − output_t₋₁)²) + l1 · Σ|w|
 
-    The middle two are AWD-LSTM's AR and TAR (Merity et al. 2018, section 4.6); L1 is over weight matrices, as weight decay is.
+    The middle two are AWD-LSTM's AR and TAR (Merity et al. 2018, section 4.6); L1 is over weight matrices, as weight
+    decay is.
     """
     regularizers = training.activation_reg > 0 or training.temporal_reg > 0
     output = model.loss(x, y, state, training.label_smoothing, regularizers)
@@ -35,7 +40,9 @@ def objective(model: LanguageModel, x: Tensor, y: Tensor, state: tuple[Tensor, .
     if output.temporal is not None and training.temporal_reg:
         total = total + training.temporal_reg * output.temporal
     if training.l1:
-        total = total + training.l1 * l1_norm(weight for weight in model.parameters() if weight.dim() > 1 and weight.requires_grad)
+        total = total + training.l1 * l1_norm(
+            weight for weight in model.parameters() if weight.dim() > 1 and weight.requires_grad
+        )
     return Objective(total, output.loss.detach(), output.state)
 
 

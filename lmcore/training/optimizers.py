@@ -15,7 +15,9 @@ from lmcore.training.muon import Muon
 
 @dataclass(frozen=True)
 class Parameters:
-    """The trained parameters of a model, by name (tied ones once), and the role of each: matrix, head, embedding or vector."""
+    """The trained parameters of a model, by name (tied ones once), and the role of each: matrix, head, embedding or
+    vector.
+    """
 
     named: dict[str, nn.Parameter]
     roles: Mapping[str, str]
@@ -26,7 +28,9 @@ class Parameters:
 
 
 class Optimizers:
-    """What the loop steps: one PyTorch optimizer, or two (Muon for matrices, AdamW for the rest) that step together or not at all."""
+    """What the loop steps: one PyTorch optimizer, or two (Muon for matrices, AdamW for the rest) that step together or
+    not at all.
+    """
 
     def __init__(self, parts: Sequence[torch.optim.Optimizer]) -> None:
         self.parts = list(parts)
@@ -44,7 +48,8 @@ class Optimizers:
                 group["lr"] = peak * multiplier
 
     def step(self, finite: Tensor) -> None:
-        """Move the weights, unless `finite` (a boolean scalar on the device) is false: then nothing changes, momentum included.
+        """Move the weights, unless `finite` (a boolean scalar on the device) is false: then nothing changes, momentum
+        included.
 
         Fused optimizers read the flag on the device. The others have to wait for it.
         """
@@ -94,7 +99,9 @@ def build_optimizers(config: OptimizerConfig, parameters: Parameters, device: to
 
 
 def _sgd(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
-    """w ← w − lr · g (Robbins & Monro 1951); with momentum v ← μv + g, w ← w − lr · v; Nesterov's looks ahead: w ← w − lr · (g + μv)."""
+    """w ← w − lr · g (Robbins & Monro 1951); with momentum v ← μv + g, w ← w − lr · v; Nesterov's looks ahead: w ← w −
+    lr · (g + μv).
+    """
     groups = _groups(config, parameters, list(parameters.named))
     momentum = 0.0 if config.name == "sgd" else config.momentum
     nesterov = config.name == "nesterov" and momentum > 0
@@ -109,7 +116,11 @@ def _sgd(config: OptimizerConfig, parameters: Parameters, device: torch.device) 
 def _adam(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
     """Kingma & Ba 2015, algorithm 1; with L2 the decay joins the gradient and is divided by its size."""
     groups = _groups(config, parameters, list(parameters.named))
-    return [torch.optim.Adam(groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=_can_fuse(device))]
+    return [
+        torch.optim.Adam(
+            groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=_can_fuse(device)
+        )
+    ]
 
 
 def _adamw(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
@@ -118,7 +129,9 @@ def _adamw(config: OptimizerConfig, parameters: Parameters, device: torch.device
 
 
 def _muon(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the network, AdamW for embeddings, output layer, norms and biases (Jordan et al. 2024)."""
+    """Muon for the matrices inside the network, AdamW for embeddings, output layer, norms and biases (Jordan et al.
+    2024).
+    """
     inside, rest = parameters.having("matrix"), parameters.having("head", "embedding", "vector")
     parts: list[torch.optim.Optimizer] = []
     if inside:
@@ -140,19 +153,28 @@ BUILDERS: dict[str, Builder] = {
 }
 
 
-def _adamw_of(config: OptimizerConfig, parameters: Parameters, names: list[str], device: torch.device) -> torch.optim.Optimizer:
+def _adamw_of(
+    config: OptimizerConfig, parameters: Parameters, names: list[str], device: torch.device
+) -> torch.optim.Optimizer:
     groups = _groups(config, parameters, names)
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=_can_fuse(device))
+    return torch.optim.AdamW(
+        groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=_can_fuse(device)
+    )
 
 
 def _groups(config: OptimizerConfig, parameters: Parameters, names: list[str]) -> list[dict[str, Any]]:
     """`names` as PyTorch's parameter groups, one with weight decay and one without.
 
-    As in GPT-2 only matrices and the output layer decay: norms and biases hold scales, and the embeddings of rare words would fade.
+    As in GPT-2 only matrices and the output layer decay: norms and biases hold scales, and the embeddings of rare words
+    would fade.
     """
     decayed = set(names if config.decay_all else parameters.having("matrix", "head"))
     split = [([n for n in names if n in decayed], config.weight_decay), ([n for n in names if n not in decayed], 0.0)]
-    return [{"params": [parameters.named[n] for n in part], "names": part, "weight_decay": rate} for part, rate in split if part]
+    return [
+        {"params": [parameters.named[n] for n in part], "names": part, "weight_decay": rate}
+        for part, rate in split
+        if part
+    ]
 
 
 def _can_fuse(device: torch.device) -> bool:

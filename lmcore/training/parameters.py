@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from lmcore.config import Config
 from lmcore.data import load_data, load_tokenizer
-from lmcore.data.corpora import find_corpus
-from lmcore.data.vocabularies import DEFAULT_BPE_SIZE
+from lmcore.data.corpus.lookup import find_corpus
+from lmcore.data.tokenizer.build import DEFAULT_BPE_SIZE
 from lmcore.errors import LmError
 from lmcore.models import build_model
 
@@ -16,7 +16,9 @@ Report = Callable[[int, int, str], None]
 
 
 def count_parameters(config: Config, report: Report | None = None) -> dict[str, int | None]:
-    """`total` and `learnable` of the config's model, built without memory; None where the vocabulary is not known before the text is read."""
+    """`total` and `learnable` of the config's model, built without memory; None where the vocabulary is not known
+    before the text is read.
+    """
     vocabulary = vocabulary_size(config, report)
     if vocabulary is None:
         return {"total": None, "learnable": None}

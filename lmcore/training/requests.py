@@ -68,7 +68,12 @@ class Requests:
     def _refusal(self, action: str) -> str:
         """Why a request makes no sense now; empty when it does."""
         paused = self._journal.paused
-        refusals = {"pause": "It is paused already." if paused else "", "resume": "" if paused else "It is not paused.", "checkpoint": "", "stop": ""}
+        refusals = {
+            "pause": "It is paused already." if paused else "",
+            "resume": "" if paused else "It is not paused.",
+            "checkpoint": "",
+            "stop": "",
+        }
         return refusals.get(action, f"There is no action '{action}'.")
 
     def _say(self, request: dict[str, Any], state: str, note: str = "") -> None:

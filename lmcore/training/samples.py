@@ -6,17 +6,23 @@ from collections.abc import Callable
 
 from lmcore.config import GenerationConfig
 from lmcore.data import Tokenizer
-from lmcore.generation import Writer
+from lmcore.generation import TextGenerator
 from lmcore.models import LanguageModel
 
 
-def write_samples(model: LanguageModel, tokenizer: Tokenizer, settings: GenerationConfig, cancelled: Callable[[], bool]) -> dict[str, str]:
-    """A continuation of each of `settings.prompts`, by prompt; drawn from its own generator, so training's stream is not touched.
+def write_samples(
+    model: LanguageModel, tokenizer: Tokenizer, settings: GenerationConfig, cancelled: Callable[[], bool]
+) -> dict[str, str]:
+    """A continuation of each of `settings.prompts`, by prompt; drawn from its own generator, so training's stream is
+    not touched.
 
     Raises:
         LmError: the model's output is not a number.
     """
     if not settings.prompts:
         return {}
-    writer = Writer(model, tokenizer, settings)
-    return {prompt: "".join(piece.text for piece in writer.write(prompt, settings, cancelled=cancelled)) for prompt in settings.prompts}
+    generator = TextGenerator(model, tokenizer, settings)
+    return {
+        prompt: "".join(piece.text for piece in generator.generate(prompt, settings, cancelled=cancelled))
+        for prompt in settings.prompts
+    }

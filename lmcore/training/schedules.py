@@ -1,7 +1,7 @@
 """Learning-rate schedules: each is a pure multiplier of the peak rate, by step.
 
-A schedule keeps no state, so a resumed run needs nothing but its step to go on with the same rate. Reduce-on-plateau looks at
-validation losses as well, and those are all it looks at: the run keeps the list.
+A schedule keeps no state, so a resumed run needs nothing but its step to go on with the same rate. Reduce-on-plateau
+looks at validation losses as well, and those are all it looks at: the run keeps the list.
 
 In all of them `step` counts the steps done before this one, from 0, and `end` is the step at which the decay ends.
 """
@@ -21,8 +21,8 @@ ONE_CYCLE_START = 1 / 25
 def lr_multiplier(schedule: ScheduleConfig, step: int, total_steps: int, val_losses: Sequence[float] = ()) -> float:
     """The learning rate of step `step`, as a share of its peak, in [0, 1].
 
-    The warm-up rises linearly and reaches the peak at step `warmup_steps`; the shape begins there. It ends at `decay_steps`, or at
-    `total_steps` when that is 0. `val_losses` are those of all evaluations so far (plateau only).
+    The warm-up rises linearly and reaches the peak at step `warmup_steps`; the shape begins there. It ends at
+    `decay_steps`, or at `total_steps` when that is 0. `val_losses` are those of all evaluations so far (plateau only).
     """
     if step < schedule.warmup_steps:
         return (step + 1) / (schedule.warmup_steps + 1)
@@ -71,7 +71,8 @@ def exponential(schedule: ScheduleConfig, step: int, end: int) -> float:
 
 
 def one_cycle(schedule: ScheduleConfig, step: int, end: int) -> float:
-    """Up from 1/25 of the peak and down to `min_lr_ratio`, both as cosines (Smith & Topin 2018); momentum is not cycled.
+    """Up from 1/25 of the peak and down to `min_lr_ratio`, both as cosines (Smith & Topin 2018); momentum is not
+    cycled.
 
     As in PyTorch the peak is at step `rise_fraction * end - 1` and the lowest rate at `end - 1`.
     """
@@ -82,7 +83,9 @@ def one_cycle(schedule: ScheduleConfig, step: int, end: int) -> float:
 
 
 def warmup_stable_decay(schedule: ScheduleConfig, step: int, end: int) -> float:
-    """The peak, then a straight line to `min_lr_ratio` over the last `decay_fraction` of the run (WSD; Hu et al. 2024, MiniCPM)."""
+    """The peak, then a straight line to `min_lr_ratio` over the last `decay_fraction` of the run (WSD; Hu et al. 2024,
+    MiniCPM).
+    """
     decay = schedule.decay_fraction * (end + schedule.warmup_steps)
     decay = min(decay, end)
     if step < end - decay or decay == 0:
@@ -91,7 +94,9 @@ def warmup_stable_decay(schedule: ScheduleConfig, step: int, end: int) -> float:
 
 
 def cosine_restarts(schedule: ScheduleConfig, step: int, end: int) -> float:
-    """Cosines that start again at the peak, each `restart_factor` times as long as the one before (Loshchilov & Hutter 2017, SGDR)."""
+    """Cosines that start again at the peak, each `restart_factor` times as long as the one before (Loshchilov & Hutter
+    2017, SGDR).
+    """
     start, length = 0.0, float(schedule.restart_steps)
     while step >= start + length:
         start += length

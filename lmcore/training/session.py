@@ -40,12 +40,12 @@ MESSAGES = {
 def train(config: Config, run: Run, *, resume: bool = False, report: Report | None = None) -> dict[str, Any]:
     """Train `run` as `config` says, or go on from its last checkpoint with `resume`.
 
-    While the corpus is encoded, `report` gets `{"kind": "data", "done": bytes, "total": bytes, "what": text}`, which are no events of
-    the run; after that, every event of the run.
+    While the corpus is encoded, `report` gets `{"kind": "data", "done": bytes, "total": bytes, "what": text}`, which
+    are no events of the run; after that, every event of the run.
 
     Returns:
-        The summary (docs/design.md), and beside it `why` the run ended and `signal`, the number of the signal that interrupted it or None.
-        Losses are nats per token; what is not known is None.
+        The summary (docs/design.md), and beside it `why` the run ended and `signal`, the number of the signal that
+        interrupted it or None. Losses are nats per token; what is not known is None.
 
     Raises:
         UsageError: what was asked for cannot be, found before anything is written.
@@ -61,14 +61,18 @@ def train(config: Config, run: Run, *, resume: bool = False, report: Report | No
         if report is not None:
             report({"kind": "data", "done": done, "total": total, "what": what})
 
-    workplace = prepare(config, report_data)
+    setup = prepare(config, report_data)
     if resume:
         _note_config(run, config)
-    with computing_on(workplace.device, config.training.threads, config.training.seed), Interrupts() as interrupts, memory_explained():
-        model = load_model(checkpoint, workplace.device) if checkpoint else new_model(workplace)
+    with (
+        computing_on(setup.device, config.training.threads, config.training.seed),
+        Interrupts() as interrupts,
+        memory_explained(),
+    ):
+        model = load_model(checkpoint, setup.device) if checkpoint else new_model(setup)
         control = ControlReader(run.control_path)
         with Journal(run, report) as journal:
-            trainer = Trainer(workplace, model, run, journal, Requests(control, journal, interrupts))
+            trainer = Trainer(setup, model, run, journal, Requests(control, journal, interrupts))
             if checkpoint is not None:
                 load_state(trainer, checkpoint)
             try:
@@ -115,16 +119,20 @@ def summarize(trainer: Trainer, why: str) -> dict[str, Any]:
 
 def _final_scores(trainer: Trainer, val_loss: float) -> tuple[float, EvalResult | None]:
     """Validation loss and test figures of the best checkpoint, on all tokens."""
-    workplace, cancelled = trainer.workplace, trainer.requests.impatient
+    setup, cancelled = trainer.setup, trainer.requests.impatient
     model = _best_model(trainer)
-    progress = {**trainer.progress(), "step": trainer.validation.best_step, "epoch": workplace.epoch(trainer.validation.best_step)}
-    if workplace.config.eval.max_tokens:
-        result = score(workplace, model, "val", cancelled=cancelled)
+    progress = {
+        **trainer.progress(),
+        "step": trainer.validation.best_step,
+        "epoch": setup.epoch(trainer.validation.best_step),
+    }
+    if setup.config.eval.max_tokens:
+        result = score(setup, model, "val", cancelled=cancelled)
         val_loss = result.loss
         trainer.journal.write("eval", **progress, split="val", **result.fields(), best=True)
-    if len(workplace.data.splits["test"].tokens) < 2:
+    if len(setup.data.splits["test"].tokens) < 2:
         return val_loss, None
-    result = score(workplace, model, "test", cancelled=cancelled)
+    result = score(setup, model, "test", cancelled=cancelled)
     trainer.journal.write("eval", **progress, split="test", **result.fields(), best=False)
     return val_loss, result
 
@@ -150,30 +158,32 @@ def _note_config(run: Run, config: Config) -> None:
         changed.write_text(config.to_toml(), encoding="utf-8")
         changed.replace(path)
     except OSError as error:
-        raise LmError(f"{path} cannot be written: {error.strerror}.", "Free some space, and check that you may write there.") from error
+        raise LmError(
+            f"{path} cannot be written: {error.strerror}.", "Free some space, and check that you may write there."
+        ) from error
 
 
 def _announce(trainer: Trainer, resume: bool) -> None:
     """The `start` event, and what a user should know before the training has run for hours."""
-    workplace = trainer.workplace
-    config, total, learnable = workplace.config, *trainer.model.parameter_counts()
+    setup = trainer.setup
+    config, total, learnable = setup.config, *trainer.model.parameter_counts()
     trainer.journal.write(
         "start",
         **identity(),
         resumed_from=trainer.step if resume else None,
-        total_steps=workplace.total_steps,
-        steps_per_epoch=workplace.steps_per_epoch,
-        tokens_per_step=workplace.batches.tokens_per_epoch * config.training.accumulate // workplace.batches.steps_per_epoch,
+        total_steps=setup.total_steps,
+        steps_per_epoch=setup.steps_per_epoch,
+        tokens_per_step=setup.batches.tokens_per_epoch * config.training.accumulate // setup.batches.steps_per_epoch,
         parameters={"total": total, "learnable": learnable},
         architecture=f"{config.model.architecture}×{config.model.n_layer} {config.optimizer.name}",
-        device=str(workplace.device) if workplace.device.type != "cuda" else torch.cuda.get_device_name(workplace.device),
-        precision=workplace.precision,
+        device=str(setup.device) if setup.device.type != "cuda" else torch.cuda.get_device_name(setup.device),
+        precision=setup.precision,
         optimizer=config.optimizer.name,
     )
     if not resume:
         for item in advice(config):
             trainer.warn("config", item.message)
-        for message in workplace.data.warnings:
+        for message in setup.data.warnings:
             trainer.warn("data", message)
 
 

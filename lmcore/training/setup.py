@@ -18,7 +18,7 @@ from lmcore.training.schedules import require_end
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Setup:
     """What stays the same throughout a training.
 
     Attributes:
@@ -43,11 +43,12 @@ class Workplace:
         return math.ceil(self.batches.steps_per_epoch / self.config.training.accumulate)
 
 
-def prepare(config: Config, report: Callable[[int, int, str], None] | None = None) -> Workplace:
+def prepare(config: Config, report: Callable[[int, int, str], None] | None = None) -> Setup:
     """Load the data and check that it, the model and the schedule fit together.
 
     Raises:
-        UsageError: no such device; nothing ends the run; a split is shorter than a window; the vocabulary is larger than the model's.
+        UsageError: no such device; nothing ends the run; a split is shorter than a window; the vocabulary is larger
+            than the model's.
         LmError: the corpus cannot be had.
     """
     device = pick_device(config.training.device)
@@ -66,23 +67,25 @@ def prepare(config: Config, report: Callable[[int, int, str], None] | None = Non
     )
     total_steps = _total_steps(config, batches.steps_per_epoch)
     require_end(config.schedule, total_steps)
-    return Workplace(config, data, batches, device, pick_precision(training.precision, device), total_steps)
+    return Setup(config, data, batches, device, pick_precision(training.precision, device), total_steps)
 
 
-def new_model(workplace: Workplace) -> LanguageModel:
+def new_model(setup: Setup) -> LanguageModel:
     """A model with fresh weights, from the seed, on the device; its embedding pretrained if the config names a table.
 
     Raises:
         LmError: the table is out of reach, damaged, or does not fit; the embedding is never left random silently.
     """
-    config, tokenizer = workplace.config, workplace.data.tokenizer
-    model = build_model(config.model, tokenizer.vocab_size, device=workplace.device, seed=config.training.seed)
+    config, tokenizer = setup.config, setup.data.tokenizer
+    model = build_model(config.model, tokenizer.vocab_size, device=setup.device, seed=config.training.seed)
     source = config.model.embedding
     if source != "random":
         tokens = [tokenizer.token(token_id) for token_id in range(tokenizer.vocab_size)]
         found = apply_pretrained_embedding(model, source, tokens, pad_first=config.tokenizer.pad_first)
         if found < len(tokens) - config.tokenizer.pad_first:
-            workplace.data.warnings.append(f"{source} has vectors for {found:,} of {len(tokens):,} tokens; the others begin random.")
+            setup.data.warnings.append(
+                f"{source} has vectors for {found:,} of {len(tokens):,} tokens; the others begin random."
+            )
     return model
 
 
@@ -95,6 +98,7 @@ def _total_steps(config: Config, batches_per_epoch: int) -> int | None:
         ends.append(max(1, math.ceil(training.epochs * batches_per_epoch / training.accumulate)))
     if not ends and not training.max_minutes and not training.patience:
         raise UsageError(
-            "Nothing says when the training ends.", "Set training.max_steps, training.epochs, training.max_minutes or training.patience."
+            "Nothing says when the training ends.",
+            "Set training.max_steps, training.epochs, training.max_minutes or training.patience.",
         )
     return min(ends, default=None)

@@ -1,4 +1,6 @@
-"""All that the loop remembers, to and from a checkpoint: after `load_state` a training goes on bit for bit as it would have."""
+"""All that the loop remembers, to and from a checkpoint: after `load_state` a training goes on bit for bit as it would
+have.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 def save_state(trainer: Trainer, raw: dict[str, Tensor], folder: Path) -> None:
     """Write `trainer.json` and `trainer.safetensors`.
 
-    `raw` are the trained weights while the model itself holds their average; empty when the model's are the trained ones.
+    `raw` are the trained weights while the model itself holds their average; empty when the model's are the trained
+    ones.
     """
-    data, carried = trainer.workplace.data, trainer.carried or ()
+    data, carried = trainer.setup.data, trainer.carried or ()
     values = {
         "step": trainer.step,
         "tokens": trainer.tokens,
@@ -58,7 +61,7 @@ def load_state(trainer: Trainer, folder: Path) -> None:
         LmError: a file is damaged, or the text is not the one the run was trained on.
     """
     state = read_state(folder)
-    values, data, device = state.values, trainer.workplace.data, trainer.device
+    values, data, device = state.values, trainer.setup.data, trainer.device
     check_same_text(values, data.corpus_hash, data.tokenizer_hash)
 
     if trainer.average is not None:

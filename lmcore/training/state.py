@@ -32,7 +32,11 @@ class TrainerState:
 
     def save(self, folder: Path) -> None:
         """Write `trainer.json` and `trainer.safetensors`."""
-        flat = {f"{group}:{name}": tensor.detach().cpu().contiguous() for group, tensors in self.tensors.items() for name, tensor in tensors.items()}
+        flat = {
+            f"{group}:{name}": tensor.detach().cpu().contiguous()
+            for group, tensors in self.tensors.items()
+            for name, tensor in tensors.items()
+        }
         (folder / TENSORS_FILE).write_bytes(save(flat))
         (folder / VALUES_FILE).write_text(json.dumps(self.values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -50,7 +54,9 @@ def read_state(folder: Path) -> TrainerState:
     try:
         values = json.loads((folder / VALUES_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise LmError(f"{folder / VALUES_FILE} cannot be read: {error}.", "Resume from another checkpoint, or start a new run.") from None
+        raise LmError(
+            f"{folder / VALUES_FILE} cannot be read: {error}.", "Resume from another checkpoint, or start a new run."
+        ) from None
     tensors: dict[str, dict[str, Tensor]] = {}
     for key, tensor in read_safetensors(folder / TENSORS_FILE).items():
         group, _, name = key.partition(":")
@@ -64,9 +70,13 @@ def check_unchanged(before: Config, now: Config) -> None:
     Raises:
         UsageError: the data, the model, or what a step is, has changed.
     """
-    changed = [name for name in differences(before, now) if name.partition(".")[0] in FIXED_SECTIONS or name in FIXED_SETTINGS]
+    changed = [
+        name for name in differences(before, now) if name.partition(".")[0] in FIXED_SECTIONS or name in FIXED_SETTINGS
+    ]
     if changed:
-        raise UsageError(f"A resumed run cannot change {', '.join(changed)}.", "Leave it as it was, or start a new run.")
+        raise UsageError(
+            f"A resumed run cannot change {', '.join(changed)}.", "Leave it as it was, or start a new run."
+        )
 
 
 def check_same_text(values: Mapping[str, Any], corpus_hash: str, tokenizer_hash: str) -> None:
@@ -77,4 +87,6 @@ def check_same_text(values: Mapping[str, Any], corpus_hash: str, tokenizer_hash:
     """
     for what, now in (("corpus", corpus_hash), ("tokenizer", tokenizer_hash)):
         if values[f"{what}_hash"] != now:
-            raise LmError(f"The {what} is not the one this run was trained on.", "Put the old text back, or start a new run.")
+            raise LmError(
+                f"The {what} is not the one this run was trained on.", "Put the old text back, or start a new run."
+            )

@@ -1,4 +1,6 @@
-"""Gradual unfreezing: first only the top layer of a pretrained model learns, then one more each time (Howard & Ruder 2018, ULMFiT)."""
+"""Gradual unfreezing: first only the top layer of a pretrained model learns, then one more each time (Howard & Ruder
+2018, ULMFiT).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ class Unfreezing:
 
     def __init__(self, model: LanguageModel, every: int) -> None:
         self.every = every
-        self._groups = [[parameter for parameter in group if parameter.requires_grad] for group in model.layer_groups()] if every else []
+        self._groups = (
+            [[parameter for parameter in group if parameter.requires_grad] for group in model.layer_groups()]
+            if every
+            else []
+        )
         self._learning = -1
 
     def apply(self, step: int) -> None:

@@ -70,7 +70,10 @@ def test_a_document_is_one_row_and_ends_with_eos(lengths: list[int], block: int,
     assert batches.tokens_per_epoch == sum(map(len, expected))
 
 
-@pytest.mark.parametrize("config", [DataConfig(), DataConfig(random_offset=True), DataConfig(batching="streams"), DataConfig(batching="documents")])
+@pytest.mark.parametrize(
+    "config",
+    [DataConfig(), DataConfig(random_offset=True), DataConfig(batching="streams"), DataConfig(batching="documents")],
+)
 def test_a_batch_is_a_function_of_its_number(config: DataConfig) -> None:
     split = split_of(500, [0, 7, 90, 300])
 
@@ -90,7 +93,14 @@ def test_a_batch_is_a_function_of_its_number(config: DataConfig) -> None:
 
 def test_random_offsets_move_the_windows_between_epochs_without_padding() -> None:
     batches = make_batches(split_of(1000), DataConfig(random_offset=True), batch_size=4, block_size=50, seed=1)
-    starts = [{int(x) % 50 for i in range(batches.steps_per_epoch) for x in batches.get(e * batches.steps_per_epoch + i).x[:, 0]} for e in range(4)]
+    starts = [
+        {
+            int(x) % 50
+            for i in range(batches.steps_per_epoch)
+            for x in batches.get(e * batches.steps_per_epoch + i).x[:, 0]
+        }
+        for e in range(4)
+    ]
     assert all(len(found) == 1 for found in starts)
     assert len(set.union(*starts)) > 1
     assert len(targets_of_epoch(batches)) == batches.tokens_per_epoch
@@ -99,7 +109,9 @@ def test_random_offsets_move_the_windows_between_epochs_without_padding() -> Non
 @pytest.mark.parametrize("batching", ["windows", "streams"])
 def test_a_split_shorter_than_a_window_is_refused(batching: str) -> None:
     with pytest.raises(UsageError, match="less than one window of 64"):
-        make_batches(split_of(64), DataConfig.model_validate({"batching": batching}), batch_size=2, block_size=64, seed=0)
+        make_batches(
+            split_of(64), DataConfig.model_validate({"batching": batching}), batch_size=2, block_size=64, seed=0
+        )
 
 
 def test_documents_need_documents() -> None:
@@ -133,7 +145,10 @@ def test_evaluation_windows_score_each_target_once_with_enough_context(n: int, b
     windows = eval_windows(n, block, stride)
     scored = [t for start, end, skip in zip(*windows, strict=True) for t in range(start + skip + 1, end + 1)]
     assert scored == list(range(1, n))
-    assert all(end - start <= block and skip >= min(block - (stride or block), start) for start, end, skip in zip(*windows, strict=True))
+    assert all(
+        end - start <= block and skip >= min(block - (stride or block), start)
+        for start, end, skip in zip(*windows, strict=True)
+    )
 
 
 @given(n=st.integers(2, 300), block=st.integers(1, 20), batch=st.integers(1, 7), stride=st.integers(0, 20))
@@ -142,7 +157,9 @@ def test_evaluation_batches_score_each_target_once(n: int, block: int, batch: in
     batches = list(eval_window_batches(tokens, block, batch, min(stride, block)))
     scored = np.concatenate([b.y[b.y != IGNORED] for b in batches])
     assert sorted(scored.tolist()) == list(range(1, n))
-    assert all((b.x[b.y != IGNORED] + 1 == b.y[b.y != IGNORED]).all() and b.tokens == (b.y != IGNORED).sum() for b in batches)
+    assert all(
+        (b.x[b.y != IGNORED] + 1 == b.y[b.y != IGNORED]).all() and b.tokens == (b.y != IGNORED).sum() for b in batches
+    )
 
 
 def test_a_stride_over_the_window_is_refused() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lmcore.config import Config
-from lmcore.data import add_corpus, catalogue, fetch_corpus, fetching, list_corpora, load_data, show_corpus
+from lmcore.data import add_corpus, fetch_corpus, list_corpora, load_data, show_corpus
+from lmcore.data.corpus import catalogue, download
 from lmcore.errors import LmError, UsageError
 
 
@@ -28,7 +29,16 @@ def test_what_lies_in_lm_data_has_a_name(lm_data: Path, tmp_path: Path, monkeypa
     (tmp_path / "own" / "poems.txt.gz").write_bytes(b"")
     monkeypatch.setenv("LM_DATA", f"{tmp_path / 'own'}:{lm_data}")
     found = {info.name: info for info in list_corpora()}
-    assert {"python-docs", "wikitext-2", "wikitext-103", "tinyshakespeare", "emma", "dutch", "wikitext-2-gpt1", "poems"} <= set(found)
+    assert {
+        "python-docs",
+        "wikitext-2",
+        "wikitext-103",
+        "tinyshakespeare",
+        "emma",
+        "dutch",
+        "wikitext-2-gpt1",
+        "poems",
+    } <= set(found)
     assert "gpt2-bpe" not in found
     assert "README" not in found
     assert (found["wikitext-2"].splits, found["wikitext-2"].licence) == (("train", "val", "test"), "CC BY-SA 3.0")
@@ -62,8 +72,10 @@ def test_a_download_is_checked_and_comes_whole_or_not_at_all(tmp_path: Path, mon
     monkeypatch.delenv("LM_DATA", raising=False)
     content = archive()
     served = {"content": content[:-1]}
-    monkeypatch.setattr(fetching.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(served["content"]))
-    entry = dataclasses.replace(catalogue.CATALOGUE["wikitext-2"], sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+    monkeypatch.setattr(download.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(served["content"]))
+    entry = dataclasses.replace(
+        catalogue.CATALOGUE["wikitext-2"], sha256=hashlib.sha256(content).hexdigest(), size=len(content)
+    )
     monkeypatch.setitem(catalogue.CATALOGUE, "wikitext-2", entry)
     with pytest.raises(LmError, match="not the expected one"):
         fetch_corpus("wikitext-2")
@@ -82,7 +94,7 @@ def test_no_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.delenv("LM_DATA", raising=False)
-    monkeypatch.setattr(fetching.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(download.urllib.request, "urlopen", refuse)
     with pytest.raises(LmError, match="no route to host") as error:
         load_data(Config().with_settings({"data.corpus": "tinyshakespeare"}))
     assert "LM_DATA" in error.value.hint

@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 
 from lmcore.config import Config
 from lmcore.data import Data, check_vocabulary, load_data
-from lmcore.data.sources import Piece, clip
-from lmcore.data.vocabularies import char_tokenizer, gpt2_tokenizer
+from lmcore.data.corpus.sources import Piece, clip
+from lmcore.data.tokenizer.build import char_tokenizer, gpt2_tokenizer
 from lmcore.errors import LmError, UsageError
 
 TEXT = "".join(f"Line {i}: the quick brown fox jumps over lazy dog number {i}, é.\n" for i in range(400))
 
 
 def load(corpus: object, **settings: object) -> Data:
-    values = {"data.corpus": str(corpus), "tokenizer.kind": "char"} | {name.replace("__", "."): value for name, value in settings.items()}
+    values = {"data.corpus": str(corpus), "tokenizer.kind": "char"} | {
+        name.replace("__", "."): value for name, value in settings.items()
+    }
     return load_data(Config().with_settings(values))
 
 
@@ -33,7 +35,9 @@ def text_of(data: Data) -> str:
 
 
 @pytest.mark.parametrize("pack", [lambda data: data, gzip.compress, zstandard.compress], ids=["", ".gz", ".zst"])
-def test_a_text_file_plain_or_packed(pack: Callable[[bytes], bytes], tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_text_file_plain_or_packed(
+    pack: Callable[[bytes], bytes], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     suffix = request.node.callspec.id
     path = tmp_path / f"book.txt{suffix}"
     path.write_bytes(pack(TEXT.encode()))
@@ -41,7 +45,9 @@ def test_a_text_file_plain_or_packed(pack: Callable[[bytes], bytes], tmp_path: P
 
 
 @pytest.mark.parametrize("pack", [lambda data: data, gzip.compress, zstandard.compress], ids=["", ".gz", ".zst"])
-def test_jsonl_rows_are_documents(pack: Callable[[bytes], bytes], tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_jsonl_rows_are_documents(
+    pack: Callable[[bytes], bytes], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     rows = [f"document {i} says hello\nand more" for i in range(100)]
     path = tmp_path / f"rows.jsonl{request.node.callspec.id}"
     path.write_bytes(pack("\n".join(json.dumps({"body": row}) for row in rows).encode()))
@@ -71,14 +77,21 @@ def test_split_files_are_found_under_their_usual_names(tmp_path: Path) -> None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
         data = load(folder)
-        assert [data.tokenizer.decode(data.splits[name].tokens.tolist()) for name in ("val", "test")] == ["val text", "test text"]
+        assert [data.tokenizer.decode(data.splits[name].tokens.tolist()) for name in ("val", "test")] == [
+            "val text",
+            "test text",
+        ]
 
 
 def test_a_missing_test_split_is_cut_from_the_end_of_train(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text(TEXT, encoding="utf-8")
     (tmp_path / "val.txt").write_text("validation says this\n")
     data = load(tmp_path)
-    assert data.tokenizer.decode(data.splits["train"].tokens.tolist()) + data.tokenizer.decode(data.splits["test"].tokens.tolist()) == TEXT
+    assert (
+        data.tokenizer.decode(data.splits["train"].tokens.tolist())
+        + data.tokenizer.decode(data.splits["test"].tokens.tolist())
+        == TEXT
+    )
     assert len(data.splits["test"].tokens) == pytest.approx(0.05 * len(TEXT), rel=0.1)
     assert any("brings no test split" in warning for warning in data.warnings)
 
@@ -117,10 +130,15 @@ def test_a_text_without_lines_is_cut_between_characters(tmp_path: Path) -> None:
 def test_lines_in_two_splits_are_reported(tmp_path: Path) -> None:
     shared = "This very line of more than forty characters stands in both.\n"
     (tmp_path / "train.txt").write_text(TEXT + shared, encoding="utf-8")
-    (tmp_path / "val.txt").write_text("Another line that is long enough to be counted here.\n" + shared, encoding="utf-8")
+    (tmp_path / "val.txt").write_text(
+        "Another line that is long enough to be counted here.\n" + shared, encoding="utf-8"
+    )
     (tmp_path / "test.txt").write_text("short\n", encoding="utf-8")
     warnings = load(tmp_path).warnings
-    assert any("1 of 2 different long lines of the validation text also stand in the training text" in warning for warning in warnings)
+    assert any(
+        "1 of 2 different long lines of the validation text also stand in the training text" in warning
+        for warning in warnings
+    )
 
 
 BAD = {
@@ -173,7 +191,9 @@ def test_a_vocabulary_over_the_models_is_refused(tmp_path: Path) -> None:
         check_vocabulary(data, 10)
 
 
-def test_nanogpt_tokens_take_the_named_tokenizer_and_never_unpickle(tmp_path: Path, lm_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nanogpt_tokens_take_the_named_tokenizer_and_never_unpickle(
+    tmp_path: Path, lm_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LM_DATA", str(lm_data))
     text = "Words, and words; é — it's all 日本.\n" * 50
     ids = np.array(gpt2_tokenizer(lm_data / "gpt2-bpe").encode(text), np.uint16)

@@ -65,7 +65,12 @@ def test_processes_at_once_agree(book: Path, tmp_path: Path) -> None:
         "d = load_data(Config().with_settings({'data.corpus': sys.argv[1]}), cache_dir=Path(sys.argv[2]));"
         "print(d.tokenizer_hash, d.splits['train'].tokens.sum())"
     )
-    running = [subprocess.Popen([sys.executable, "-c", code, str(book), str(tmp_path / "c")], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(book), str(tmp_path / "c")], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
     said = {process.communicate(timeout=60)[0] for process in running}
     assert len(said) == 1
     assert all(process.returncode == 0 for process in running)
@@ -91,7 +96,12 @@ def test_encoding_needs_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.txt"
     with path.open("w", encoding="utf-8") as file:
         for i in range(60):
-            file.write("".join(f"{(i * 7919 + j) % 5003} Line {j} of many words that stand here, and more.\n" for j in range(17_000)))
+            file.write(
+                "".join(
+                    f"{(i * 7919 + j) % 5003} Line {j} of many words that stand here, and more.\n"
+                    for j in range(17_000)
+                )
+            )
     assert path.stat().st_size > 55_000_000
     code = (
         "import sys, resource; from pathlib import Path; from lmcore.config import Config; from lmcore.data import load_data;"
@@ -99,5 +109,7 @@ def test_encoding_needs_little_memory(tmp_path: Path) -> None:
         "load_data(Config().with_settings({'data.corpus': sys.argv[1], 'tokenizer.kind': sys.argv[3]}), cache_dir=Path(sys.argv[2]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
-    said = subprocess.run([sys.executable, "-c", code, str(path), str(tmp_path / "c"), "char"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(tmp_path / "c"), "char"], capture_output=True, text=True, check=True
+    ).stdout
     assert int(said) < 150_000, "kilobytes over the start, for 60 MB of text"

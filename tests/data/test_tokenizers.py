@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from lmcore.config import Config
 from lmcore.data import Tokenizer, load_data, load_tokenizer
-from lmcore.data.sources import Piece, cut_between_words
-from lmcore.data.vocabularies import bpe_tokenizer, char_tokenizer, gpt1_tokenizer, gpt2_tokenizer, word_tokenizer
+from lmcore.data.corpus.sources import Piece, cut_between_words
+from lmcore.data.tokenizer.build import bpe_tokenizer, char_tokenizer, gpt1_tokenizer, gpt2_tokenizer, word_tokenizer
 from lmcore.errors import LmError, UsageError
 
 PROSE = 'It\'s a "fine" day, said Emma--and so it was.\nÉmile (aged 5) paid €3 for a straße; naïve? 日本語 🙂\n' * 3
@@ -22,7 +22,11 @@ PROSE = 'It\'s a "fine" day, said Emma--and so it was.\nÉmile (aged 5) paid €
 
 def build(kind: str) -> Tokenizer:
     """A tokenizer trained on `PROSE`."""
-    builders = {"char": char_tokenizer, "word": word_tokenizer, "bpe": lambda texts: bpe_tokenizer(texts, vocab_size=300)}
+    builders = {
+        "char": char_tokenizer,
+        "word": word_tokenizer,
+        "bpe": lambda texts: bpe_tokenizer(texts, vocab_size=300),
+    }
     return builders[kind]([PROSE])
 
 
@@ -71,8 +75,21 @@ def test_words_keep_wikitext_markers_whole_and_split_plain_prose() -> None:
     assert spaced.decode(spaced.encode("the <unk> @-@ play . \n")) == "the <unk> @-@ play .\n"
     assert "@-@" in spaced.vocab
     prose = word_tokenizer([PROSE], lowercase=True)
-    assert [prose.token(t) for t in prose.encode("It's FINE--said (Emma).\n")] == ["it's", "fine", "--", "said", "(", "emma", ")", ".", "<eos>"]
-    assert prose.decode(prose.encode('"fine" day, (aged 5) emma--and was.\nit\'s')) == '"fine" day, (aged 5) emma--and was.\nit\'s'
+    assert [prose.token(t) for t in prose.encode("It's FINE--said (Emma).\n")] == [
+        "it's",
+        "fine",
+        "--",
+        "said",
+        "(",
+        "emma",
+        ")",
+        ".",
+        "<eos>",
+    ]
+    assert (
+        prose.decode(prose.encode('"fine" day, (aged 5) emma--and was.\nit\'s'))
+        == '"fine" day, (aged 5) emma--and was.\nit\'s'
+    )
 
 
 def test_word_limits_keep_the_most_frequent() -> None:
@@ -115,7 +132,11 @@ def gpt2(lm_data: Path) -> Tokenizer:
     return gpt2_tokenizer(lm_data / "gpt2-bpe")
 
 
-@given(text=st.text(alphabet=st.sampled_from("ab .,'\n\t1é日\u00a0s"), max_size=200), size=st.integers(1, 30), block=st.integers(0, 200))
+@given(
+    text=st.text(alphabet=st.sampled_from("ab .,'\n\t1é日\u00a0s"), max_size=200),
+    size=st.integers(1, 30),
+    block=st.integers(0, 200),
+)
 @settings(max_examples=300)
 def test_cutting_between_words_changes_no_id(gpt2: Tokenizer, text: str, size: int, block: int) -> None:
     pieces = list(cut_between_words(iter([Piece(text[:block], False), Piece(text[block:], True)]), size))
@@ -129,7 +150,10 @@ def test_gpt2_ids_equal_transformers_on_wikitext_and_dutch(lm_data: Path, gpt2: 
     from transformers import GPT2Tokenizer
 
     vocab = json.loads((lm_data / "gpt2-bpe" / "encoder.json").read_text(encoding="utf-8"))
-    merges = [tuple(line.split()) for line in (lm_data / "gpt2-bpe" / "vocab.bpe").read_text(encoding="utf-8").splitlines()[1:]]
+    merges = [
+        tuple(line.split())
+        for line in (lm_data / "gpt2-bpe" / "vocab.bpe").read_text(encoding="utf-8").splitlines()[1:]
+    ]
     reference = GPT2Tokenizer(vocab=vocab, merges=merges)
     for path in ("wikitext-2/test.txt", "dutch/ud-dutch.txt"):
         text = (lm_data / path).read_text(encoding="utf-8")

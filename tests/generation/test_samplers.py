@@ -19,7 +19,17 @@ from transformers.generation.logits_process import (
 )
 
 from lmcore.config import GenerationConfig
-from lmcore.generation.samplers import Candidates, candidates, choose, draw, forbid_repeated_ngrams, min_p, penalize_repetition, top_k, top_p
+from lmcore.generation.samplers import (
+    Candidates,
+    candidates,
+    choose,
+    draw,
+    forbid_repeated_ngrams,
+    min_p,
+    penalize_repetition,
+    top_k,
+    top_p,
+)
 
 
 def distribution(kept: Candidates, vocab_size: int) -> Tensor:
@@ -40,7 +50,8 @@ class TestAgainstTransformers:
         previous = torch.randint(0, 50, (3, 20), generator=torch.Generator().manual_seed(1))
         for penalty in (0.7, 1.0, 1.3, 5.0):
             torch.testing.assert_close(
-                penalize_repetition(logits, previous, penalty), RepetitionPenaltyLogitsProcessor(penalty)(previous, logits.clone())
+                penalize_repetition(logits, previous, penalty),
+                RepetitionPenaltyLogitsProcessor(penalty)(previous, logits.clone()),
             )
 
     @pytest.mark.parametrize("n", [1, 2, 3])
@@ -124,7 +135,9 @@ class TestForAnyLogits:
 
     @settings(max_examples=100, deadline=None)
     @given(any_logits, any_settings, uniforms)
-    def test_a_drawn_token_is_never_an_excluded_one(self, logits: Tensor, chosen: GenerationConfig, uniform: float) -> None:
+    def test_a_drawn_token_is_never_an_excluded_one(
+        self, logits: Tensor, chosen: GenerationConfig, uniform: float
+    ) -> None:
         kept = candidates(logits, chosen)
         token = int(draw(kept, torch.tensor(uniform, dtype=torch.float64)))
         assert distribution(kept, len(logits))[token] > 0

@@ -42,7 +42,10 @@ def test_without_stop_texts_every_piece_passes_at_once() -> None:
     assert run(["a", "", "b"], [""])[0] == [["a"], [""], ["b"], []]
 
 
-@given(st.lists(st.text("ab", max_size=3), max_size=12), st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=3))
+@given(
+    st.lists(st.text("ab", max_size=3), max_size=12),
+    st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=3),
+)
 def test_streaming_shows_what_cutting_the_finished_text_would(tokens: list[str], stop_texts: list[str]) -> None:
     shown, stop_filter = run(tokens, stop_texts)
     streamed = "".join(text for step in shown for text in step)

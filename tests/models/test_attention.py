@@ -29,7 +29,11 @@ SCORES: dict[str, Callable[[Tensor, Tensor], float]] = {
 @pytest.mark.parametrize("name", ATTENTIONS)
 def test_it_is_the_softmax_of_its_score_over_the_past(name: str, queries: int) -> None:
     torch.manual_seed(0)
-    q, k, v = torch.randn(1, 1, queries, WIDTH).double(), torch.randn(1, 1, 5, WIDTH).double(), torch.randn(1, 1, 5, WIDTH).double()
+    q, k, v = (
+        torch.randn(1, 1, queries, WIDTH).double(),
+        torch.randn(1, 1, 5, WIDTH).double(),
+        torch.randn(1, 1, 5, WIDTH).double(),
+    )
     y = ATTENTIONS[name](q, k, v, 0.0)[0, 0]
     for row in range(queries):
         seen = 5 - queries + row + 1  # the queries are the last positions
@@ -62,11 +66,20 @@ def test_distances_are_those_between_points(seed: int, size: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attention", "position", "norm_position"), itertools.product(ATTENTIONS, ["learned", "sinusoidal", "rotary", "none"], ["pre", "post"])
+    ("attention", "position", "norm_position"),
+    itertools.product(ATTENTIONS, ["learned", "sinusoidal", "rotary", "none"], ["pre", "post"]),
 )
 def test_no_position_sees_its_future(attention: str, position: str, norm_position: str) -> None:
     config = ModelConfig.model_validate(
-        {"attention": attention, "position": position, "norm_position": norm_position, "n_layer": 2, "n_embd": 16, "n_head": 2, "block_size": 8}
+        {
+            "attention": attention,
+            "position": position,
+            "norm_position": norm_position,
+            "n_layer": 2,
+            "n_embd": 16,
+            "n_head": 2,
+            "block_size": 8,
+        }
     )
     model = build_model(config, 11, seed=0).double().eval()
     ids = torch.arange(8)[None]

@@ -11,7 +11,13 @@ from lmcore.config import ModelConfig
 from lmcore.errors import LmError
 from lmcore.models import build_model
 
-LSTM: dict[str, Any] = {"architecture": "lstm", "n_embd": 768, "n_hidden": 512, "projection": "relu", "freeze_embedding": True}
+LSTM: dict[str, Any] = {
+    "architecture": "lstm",
+    "n_embd": 768,
+    "n_hidden": 512,
+    "projection": "relu",
+    "freeze_embedding": True,
+}
 GPT1: dict[str, Any] = {
     "n_embd": 768,
     "n_head": 12,
@@ -59,7 +65,10 @@ def test_published_counts(settings: dict[str, Any], vocab_size: int, total: int,
 def test_groups_hold_every_learnable_parameter_once_from_the_bottom_up() -> None:
     model = build_model(ModelConfig(n_layer=3, freeze_positions=True, tied=False), 50, device="meta")
     groups = model.layer_groups()
-    assert [len(groups[0]), len(groups[-1])] == [1, 3]  # the token table; the final norm's gain and shift, and the output weight
+    assert [len(groups[0]), len(groups[-1])] == [
+        1,
+        3,
+    ]  # the token table; the final norm's gain and shift, and the output weight
     assert groups[0][0] is model.embedding.weight
     assert len(groups) == 5
     grouped = [id(p) for group in groups for p in group]

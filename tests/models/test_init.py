@@ -25,7 +25,9 @@ SETTINGS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize(("init", "settings"), itertools.product(["gpt2", "xavier", "torch"], SETTINGS))
 def test_nothing_is_left_as_the_memory_was(init: str, settings: dict[str, Any]) -> None:
-    config = ModelConfig.model_validate({"n_layer": 2, "n_embd": 16, "n_head": 2, "block_size": 8, "init": init, **settings})
+    config = ModelConfig.model_validate(
+        {"n_layer": 2, "n_embd": 16, "n_head": 2, "block_size": 8, "init": init, **settings}
+    )
     model = empty_model(config, 31).to_empty(device="cpu")
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
@@ -38,6 +40,8 @@ def test_nothing_is_left_as_the_memory_was(init: str, settings: dict[str, Any]) 
 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_an_untrained_model_is_about_as_good_as_guessing(settings: dict[str, Any]) -> None:
-    model = build_model(ModelConfig.model_validate({"n_layer": 2, "n_embd": 16, "n_head": 2, "block_size": 8, **settings}), 31, seed=0)
+    model = build_model(
+        ModelConfig.model_validate({"n_layer": 2, "n_embd": 16, "n_head": 2, "block_size": 8, **settings}), 31, seed=0
+    )
     ids = torch.arange(8)[None]
     assert model.loss(ids, ids + 1).loss.item() == pytest.approx(math.log(31), abs=0.3)

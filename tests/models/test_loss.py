@@ -47,7 +47,9 @@ def test_loss_and_gradients_equal_pytorchs(smoothing: float, with_bias: bool) ->
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_gradients_equal_finite_differences(smoothing: float) -> None:
     hidden, weight, bias, targets = _problem()
-    assert torch.autograd.gradcheck(lambda h, w, b: linear_cross_entropy(h, w, b, targets, label_smoothing=smoothing), (hidden, weight, bias))
+    assert torch.autograd.gradcheck(
+        lambda h, w, b: linear_cross_entropy(h, w, b, targets, label_smoothing=smoothing), (hidden, weight, bias)
+    )
 
 
 def test_a_frozen_weight_gets_no_gradient_and_the_hidden_state_the_same_one() -> None:

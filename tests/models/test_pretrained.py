@@ -23,7 +23,10 @@ def _model(rows: int = 4, width: int = 3) -> LanguageModel:
 
 def test_a_table_from_a_file_in_the_layout_of_gpt1(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    save_file({"tokens_embed.weight": TABLE, "positions_embed.weight": torch.ones(2, 3), "h.0.ln_1.weight": torch.ones(3)}, path)
+    save_file(
+        {"tokens_embed.weight": TABLE, "positions_embed.weight": torch.ones(2, 3), "h.0.ln_1.weight": torch.ones(3)},
+        path,
+    )
     for source in (path, tmp_path):
         model = _model()
         assert apply_pretrained_embedding(model, str(source)) == 4

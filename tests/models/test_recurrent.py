@@ -16,7 +16,14 @@ CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 def _model(architecture: str = "lstm", **settings: Any) -> LanguageModel:
-    values = {"architecture": architecture, "n_layer": 2, "n_embd": 8, "n_hidden": 12, "projection": "linear", **settings}
+    values = {
+        "architecture": architecture,
+        "n_layer": 2,
+        "n_embd": 8,
+        "n_hidden": 12,
+        "projection": "linear",
+        **settings,
+    }
     return build_model(ModelConfig.model_validate(values), 31, seed=0)
 
 
@@ -118,7 +125,10 @@ def test_word_dropout_drops_whole_words_everywhere_and_scales_the_others() -> No
     assert torch.equal(ratio.round(), ratio[..., :1].round().expand_as(ratio))
     by_word = {int(word): float(r) for word, r in zip(IDS.t().flatten(), ratio[..., 0].flatten().round(), strict=True)}
     assert set(by_word.values()) == {0.0, 2.0}
-    assert all(by_word[int(word)] == float(r) for word, r in zip(IDS.t().flatten(), ratio[..., 0].flatten().round(), strict=True))
+    assert all(
+        by_word[int(word)] == float(r)
+        for word, r in zip(IDS.t().flatten(), ratio[..., 0].flatten().round(), strict=True)
+    )
 
 
 def test_output_dropout_acts_in_training_only() -> None:

@@ -1,4 +1,6 @@
-"""The transformer against `transformers`' GPT-2, GPT-1 and Llama with the same random weights, and against closed forms."""
+"""The transformer against `transformers`' GPT-2, GPT-1 and Llama with the same random weights, and against closed
+forms.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,20 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, OpenAIGPTConfig, OpenAIGPTLMHeadModel
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    OpenAIGPTConfig,
+    OpenAIGPTLMHeadModel,
+)
 
 from lmcore.config import ModelConfig
 from lmcore.errors import LmError
+from lmcore.interop.huggingface import from_gpt1_state_dict, from_gpt2_state_dict, load_transformers_folder
 from lmcore.models import build_model
 from lmcore.models.attention import ATTENTIONS
-from lmcore.models.convert import from_gpt1_state_dict, from_gpt2_state_dict, load_transformers_folder
 from lmcore.models.layers import AnnotatedNorm, mlp_width
 
 IDS = torch.randint(0, 61, (2, 12), generator=torch.Generator().manual_seed(0))
@@ -54,7 +63,13 @@ def test_logits_equal_gpt1s() -> None:
 def test_logits_equal_llamas() -> None:
     theirs = LlamaForCausalLM(
         LlamaConfig(
-            hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, vocab_size=61, rms_norm_eps=1e-5
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            vocab_size=61,
+            rms_norm_eps=1e-5,
         )
     ).eval()
     _spread(theirs)
@@ -79,11 +94,15 @@ def test_logits_equal_llamas() -> None:
     }
     for layer in range(2):
         block, there = f"blocks.{layer}", f"model.layers.{layer}"
-        renamed[f"{block}.attention.qkv.weight"] = torch.cat([weights[f"{there}.self_attn.{part}_proj.weight"] for part in "qkv"])
+        renamed[f"{block}.attention.qkv.weight"] = torch.cat(
+            [weights[f"{there}.self_attn.{part}_proj.weight"] for part in "qkv"]
+        )
         renamed[f"{block}.attention.out.weight"] = weights[f"{there}.self_attn.o_proj.weight"]
         renamed[f"{block}.attention_norm.weight"] = weights[f"{there}.input_layernorm.weight"]
         renamed[f"{block}.mlp_norm.weight"] = weights[f"{there}.post_attention_layernorm.weight"]
-        renamed[f"{block}.mlp.up.weight"] = torch.cat([weights[f"{there}.mlp.{part}_proj.weight"] for part in ("gate", "up")])
+        renamed[f"{block}.mlp.up.weight"] = torch.cat(
+            [weights[f"{there}.mlp.{part}_proj.weight"] for part in ("gate", "up")]
+        )
         renamed[f"{block}.mlp.down.weight"] = weights[f"{there}.mlp.down_proj.weight"]
     ours.load_state_dict(renamed)
     torch.testing.assert_close(_logits(ours), theirs(IDS).logits.detach(), rtol=1e-4, atol=1e-4)
@@ -92,11 +111,18 @@ def test_logits_equal_llamas() -> None:
 def test_a_folder_that_transformers_saved_can_be_read(tmp_path: Path) -> None:
     theirs = OpenAIGPTLMHeadModel(OpenAIGPTConfig(n_layer=1, n_head=2, n_embd=16, n_positions=16, vocab_size=61)).eval()
     theirs.save_pretrained(tmp_path)
-    torch.testing.assert_close(_logits(load_transformers_folder(tmp_path)), theirs(IDS).logits.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        _logits(load_transformers_folder(tmp_path)), theirs(IDS).logits.detach(), rtol=1e-4, atol=1e-5
+    )
     (tmp_path / "config.json").write_text('{"model_type": "bert", "n_head": 2}')
     with pytest.raises(LmError, match="bert"):
         load_transformers_folder(tmp_path)
-    for content in ('{"model_type": "gpt2"}', "[]", "{", '{"model_type": "gpt2", "n_head": 2, "activation_function": "mish"}'):
+    for content in (
+        '{"model_type": "gpt2"}',
+        "[]",
+        "{",
+        '{"model_type": "gpt2", "n_head": 2, "activation_function": "mish"}',
+    ):
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(LmError, match="not the config of a GPT-1 or GPT-2"):
             load_transformers_folder(tmp_path)
@@ -112,7 +138,9 @@ def test_other_weights_are_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("position", ["learned", "sinusoidal", "rotary", "none"])
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_reading_piece_by_piece_equals_reading_at_once(attention: str, position: str) -> None:
-    config = ModelConfig.model_validate({"attention": attention, "position": position, "n_layer": 2, "n_embd": 16, "n_head": 2, "block_size": 12})
+    config = ModelConfig.model_validate(
+        {"attention": attention, "position": position, "n_layer": 2, "n_embd": 16, "n_head": 2, "block_size": 12}
+    )
     model = build_model(config, 61, seed=0).eval()
     cache = model.init_cache(2, 100)
     assert cache.capacity == 12
@@ -153,7 +181,9 @@ def test_sinusoidal_positions_and_scaled_embeddings() -> None:
     added = inputs[0] - 4.0 * model.embedding.weight[IDS]
     for p, i in [(0, 0), (3, 0), (11, 5)]:
         angle = p / 10_000 ** (2 * i / 16)
-        torch.testing.assert_close(added[0, p, 2 * i : 2 * i + 2], torch.tensor([math.sin(angle), math.cos(angle)]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            added[0, p, 2 * i : 2 * i + 2], torch.tensor([math.sin(angle), math.cos(angle)]), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("name", ["dropout", "dropout_embedding", "dropout_attention"])
@@ -187,7 +217,9 @@ def test_swiglu_has_about_as_many_weights_as_gelu() -> None:
 
 
 def test_training_compiles_in_one_graph_to_the_same_gradients() -> None:
-    config = ModelConfig(n_layer=1, n_embd=16, n_head=2, block_size=12, attention="euclidean_squared", position="rotary")
+    config = ModelConfig(
+        n_layer=1, n_embd=16, n_head=2, block_size=12, attention="euclidean_squared", position="rotary"
+    )
     model = build_model(config, 61, seed=0)
     step = torch.compile(lambda ids: model.loss(ids, ids).loss, backend="aot_eager", fullgraph=True)
     expected = torch.autograd.grad(model.loss(IDS, IDS).loss, list(model.parameters()))

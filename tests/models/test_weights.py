@@ -18,7 +18,14 @@ from lmcore.models import LanguageModel, build_model, load_model, save_model
 IDS = torch.arange(8)[None]
 SETTINGS: list[dict[str, Any]] = [
     {},
-    {"tied": False, "head_bias": True, "position": "sinusoidal", "norm": "annotated", "norm_position": "post", "final_norm": False},
+    {
+        "tied": False,
+        "head_bias": True,
+        "position": "sinusoidal",
+        "norm": "annotated",
+        "norm_position": "post",
+        "final_norm": False,
+    },
     {"position": "rotary", "norm": "rmsnorm", "activation": "swiglu", "bias": False},
     {"architecture": "lstm", "n_hidden": 20, "projection": "relu", "freeze_embedding": True},
     {"architecture": "gru", "weight_drop": 0.5},
@@ -26,7 +33,9 @@ SETTINGS: list[dict[str, Any]] = [
 
 
 def _model(**settings: Any) -> LanguageModel:
-    return build_model(ModelConfig.model_validate({"n_layer": 2, "n_embd": 16, "n_head": 2, "block_size": 8, **settings}), 31, seed=0).eval()
+    return build_model(
+        ModelConfig.model_validate({"n_layer": 2, "n_embd": 16, "n_head": 2, "block_size": 8, **settings}), 31, seed=0
+    ).eval()
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
@@ -53,7 +62,10 @@ def test_a_tied_output_is_stored_once_and_files_can_be_read_by_others(tmp_path: 
         assert [name for name in file.keys() if tuple(file.get_tensor(name).shape) == (31, 16)] == ["embedding.weight"]  # noqa: SIM118
     values = json.loads((tmp_path / "config.json").read_text())
     assert (values["model_type"], values["architectures"], values["vocab_size"]) == ("lm-tui", ["Transformer"], 31)
-    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {"config.json": 0o644, "model.safetensors": 0o644}
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "config.json": 0o644,
+        "model.safetensors": 0o644,
+    }
 
 
 def test_a_loaded_model_can_be_trained_on(tmp_path: Path) -> None:
@@ -75,7 +87,10 @@ def _cut(path: Path) -> None:
         (lambda folder: (folder / "config.json").write_text("{"), "config.json is not a model's config"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json is not a model's config"),
         (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe"), "config.json is not a model's config"),
-        (lambda folder: (folder / "config.json").write_text('{"vocab_size": 31, "lm": {"n_layer": 0}}'), "its settings do not fit"),
+        (
+            lambda folder: (folder / "config.json").write_text('{"vocab_size": 31, "lm": {"n_layer": 0}}'),
+            "its settings do not fit",
+        ),
         (lambda folder: _cut(folder / "model.safetensors"), "model.safetensors is damaged"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b""), "model.safetensors is damaged"),
         (lambda folder: save_model(_model(n_layer=1), folder / "other"), None),

@@ -16,7 +16,15 @@ import pytest
 
 from lmcore.config import Config
 from lmcore.errors import LmError
-from lmcore.runs import Run, clean_leftovers, create_run, prune_checkpoints, publish_checkpoint, set_pointer, verify_checkpoint
+from lmcore.runs import (
+    Run,
+    clean_leftovers,
+    create_run,
+    prune_checkpoints,
+    publish_checkpoint,
+    set_pointer,
+    verify_checkpoint,
+)
 from lmcore.runs.checkpoints import _hidden, read_pointer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,7 +216,9 @@ def test_another_failure_passes_through_and_leaves_nothing(run: Run) -> None:
 def small_disk(tmp_path: Path) -> object:
     place = tmp_path / "disk"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)], capture_output=True, check=False
+    ).returncode:
         pytest.skip("only root may mount a small disk")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)

@@ -51,13 +51,17 @@ def test_what_is_written_is_read_and_every_line_is_strict_json(tmp_path: Path, f
         raise AssertionError(f"{constant} is not JSON")
 
     lines = path.read_bytes().splitlines() if fields else []
-    assert [json.loads(line, parse_constant=refuse)["field"] for line in lines] == [without_nonfinite(field) for field in fields]
+    assert [json.loads(line, parse_constant=refuse)["field"] for line in lines] == [
+        without_nonfinite(field) for field in fields
+    ]
     assert [event["field"] for event in EventTail(path).poll()] == [without_nonfinite(field) for field in fields]
 
 
 def test_numpy_scalars_and_paths_are_plain_values(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    EventWriter(path).write("train", loss=np.float32(1.5), steps=np.int64(3), bad=np.float32("nan"), ids=np.arange(2), path=Path("a/b"))
+    EventWriter(path).write(
+        "train", loss=np.float32(1.5), steps=np.int64(3), bad=np.float32("nan"), ids=np.arange(2), path=Path("a/b")
+    )
     (event,) = EventTail(path).poll()
     assert (event["loss"], event["steps"], event["bad"], event["ids"], event["path"]) == (1.5, 3, None, [0, 1], "a/b")
 
@@ -94,7 +98,11 @@ def test_a_new_writer_does_not_join_its_first_line_to_a_torn_one(tmp_path: Path)
 
 
 @EACH_EXAMPLE
-@given(rubbish=st.lists(st.binary(max_size=20) | st.sampled_from([b"[1]", b"{}", b'{"kind": 3}', b"[" * 100_000, b'{"kind":'])))
+@given(
+    rubbish=st.lists(
+        st.binary(max_size=20) | st.sampled_from([b"[1]", b"{}", b'{"kind": 3}', b"[" * 100_000, b'{"kind":'])
+    )
+)
 def test_rubbish_between_events_is_skipped_and_counted(tmp_path: Path, rubbish: list[bytes]) -> None:
     path = tmp_path / "events.jsonl"
     lines = [line for item in rubbish for line in item.replace(b"\n", b"").split(b"\n") if line]

@@ -25,7 +25,11 @@ def write(path: Path, events: list[dict[str, Any]], **style: Any) -> Path:
 
 def test_a_resumed_run_takes_back_what_came_after_the_step_it_resumed_from() -> None:
     events = [event("start", resumed_from=None)]
-    events += [event(kind, step=step, run=1) for step in (1, 2, 3) for kind in ("train", "eval", "sample", "checkpoint", "warning")]
+    events += [
+        event(kind, step=step, run=1)
+        for step in (1, 2, 3)
+        for kind in ("train", "eval", "sample", "checkpoint", "warning")
+    ]
     events += [event("start", resumed_from=2)]
     events += [event(kind, step=3, run=2) for kind in ("train", "eval", "sample", "checkpoint")]
     history = History(events)
@@ -36,7 +40,14 @@ def test_a_resumed_run_takes_back_what_came_after_the_step_it_resumed_from() -> 
 
 
 def test_a_start_that_resumes_nothing_begins_anew() -> None:
-    history = History([event("start", resumed_from=None), event("eval", step=0), event("start", resumed_from=None), event("train", step=1)])
+    history = History(
+        [
+            event("start", resumed_from=None),
+            event("eval", step=0),
+            event("start", resumed_from=None),
+            event("train", step=1),
+        ]
+    )
     assert (len(history.eval), len(history.train)) == (0, 1)
 
 
@@ -71,7 +82,11 @@ def test_thinning_keeps_evenly_spaced_events_of_the_rewound_run(
 
 
 def test_events_come_one_by_one_as_from_the_file(tmp_path: Path) -> None:
-    events = [event("start", resumed_from=None), *(event("train", step=step) for step in range(100)), event("heartbeat", paused=True)]
+    events = [
+        event("start", resumed_from=None),
+        *(event("train", step=step) for step in range(100)),
+        event("heartbeat", paused=True),
+    ]
     history = History(max_train=16)
     for item in events:
         history.add(item)

@@ -41,7 +41,9 @@ def run() -> Run:
 
 @pytest.fixture
 def training(run: Run) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, "-c", TRAINING, str(run.path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAINING, str(run.path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     yield process
@@ -151,7 +153,9 @@ def test_requests_only_reach_a_training(run: Run, training: subprocess.Popen[str
 def test_a_glance_at_a_long_file_sees_what_reading_all_of_it_sees(
     run: Run, seed: int, known_start: bool, bites: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Events of up to three sessions, so long that the deciding ones lie anywhere before the tail, also across the edges of bites."""
+    """Events of up to three sessions, so long that the deciding ones lie anywhere before the tail, also across the
+    edges of bites.
+    """
     if bites is not None:
         monkeypatch.setattr(glance_module, "TAIL_BYTES", bites[0])
         monkeypatch.setattr(glance_module, "SEARCH_BYTES", bites[1])
@@ -166,11 +170,17 @@ def test_a_glance_at_a_long_file_sees_what_reading_all_of_it_sees(
                 step += 1
                 lines.append({"kind": "train", "step": step, "loss": rng.random(), "filler": "x" * 200})
                 if rng.random() < 0.02:
-                    lines.append({"kind": "eval", "step": step, "split": "val", "loss": rng.random(), "best": rng.random() < 0.2})
+                    lines.append(
+                        {"kind": "eval", "step": step, "split": "val", "loss": rng.random(), "best": rng.random() < 0.2}
+                    )
                 if rng.random() < 0.01:
-                    lines.append({"kind": "sample", "step": step, "text": 'says "kind": "start", "eval"' * rng.choice([1, 3000])})
+                    lines.append(
+                        {"kind": "sample", "step": step, "text": 'says "kind": "start", "eval"' * rng.choice([1, 3000])}
+                    )
                 if rng.random() < 0.01:
-                    lines.append({"kind": "heartbeat", "step": step, "paused": False} | ({"start_at": at} if known_start else {}))
+                    lines.append(
+                        {"kind": "heartbeat", "step": step, "paused": False} | ({"start_at": at} if known_start else {})
+                    )
             for line in lines:
                 clock += 1
                 file.write(json.dumps({"time": clock, **line}) + "\n")

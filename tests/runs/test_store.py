@@ -12,7 +12,18 @@ import pytest
 
 from lmcore.config import Config
 from lmcore.errors import LmError, UsageError
-from lmcore.runs import Run, create_run, find_run, identity, list_runs, newest_run, next_name, remove_run, rename_run, runs_root
+from lmcore.runs import (
+    Run,
+    create_run,
+    find_run,
+    identity,
+    list_runs,
+    newest_run,
+    next_name,
+    remove_run,
+    rename_run,
+    runs_root,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +39,9 @@ def test_a_new_run_has_its_whole_config_and_who_made_it() -> None:
     assert run.path == runs_root() / "exp-1.b_2"
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "/x", ".hidden", "-dash", "a b", "ä", "a\n", "x" * 101, "a\x1b[31m"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "../x", "/x", ".hidden", "-dash", "a b", "ä", "a\n", "x" * 101, "a\x1b[31m"]
+)
 def test_names_that_are_none_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="not a name for a run"):
         create_run(name, Config(), {})
@@ -116,9 +129,17 @@ def test_a_running_run_is_neither_renamed_nor_removed() -> None:
 
 
 def test_a_summary_tells_what_is_known_and_none_for_the_rest() -> None:
-    run = create_run("a", Config().with_settings({"model.architecture": "lstm", "optimizer.name": "adam"}), {"preset": "exp1"})
+    run = create_run(
+        "a", Config().with_settings({"model.architecture": "lstm", "optimizer.name": "adam"}), {"preset": "exp1"}
+    )
     row = run.summary()
-    assert (row["preset"], row["architecture"], row["n_layer"], row["optimizer"], row["dataset"]) == ("exp1", "lstm", 4, "adam", "python-docs")
+    assert (row["preset"], row["architecture"], row["n_layer"], row["optimizer"], row["dataset"]) == (
+        "exp1",
+        "lstm",
+        4,
+        "adam",
+        "python-docs",
+    )
     assert (row["state"], row["step"], row["val_loss"], row["val_perplexity"]) == ("created", None, None, None)
     run.events.write("start", total_steps=20, parameters={"total": 9, "learnable": 5}, **identity())
     run.events.write("train", step=10, epoch=0.5, loss=3.0, epoch_loss=3.5, seconds=4.0, memory_bytes=7)

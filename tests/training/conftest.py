@@ -65,7 +65,12 @@ def configure(text: Path) -> Configure:
     """A tiny config; keyword arguments `section__key` and a mapping of `section.key` change it."""
 
     def make(settings: dict[str, Any] | None = None, **more: Any) -> Config:
-        values = {"data.corpus": str(text), **TINY, **(settings or {}), **{name.replace("__", "."): value for name, value in more.items()}}
+        values = {
+            "data.corpus": str(text),
+            **TINY,
+            **(settings or {}),
+            **{name.replace("__", "."): value for name, value in more.items()},
+        }
         return Config().with_settings(values)
 
     return make
@@ -75,7 +80,13 @@ def configure(text: Path) -> Configure:
 def start() -> Start:
     """Train a new run, or resume it."""
 
-    def go(config: Config, name: str = "run", *, resume: bool = False, report: Callable[[dict[str, Any]], None] | None = None) -> Trained:
+    def go(
+        config: Config,
+        name: str = "run",
+        *,
+        resume: bool = False,
+        report: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Trained:
         run = find_run(name) if resume else create_run(name, config, {})
         return Trained(run, train(config, run, resume=resume, report=report))
 

@@ -82,7 +82,9 @@ def test_parallel_streams_score_each_token_once_and_hardly_differ_from_one(count
 def test_the_first_tokens_only() -> None:
     network = model()
     part = evaluate(network, split(50), block_size=6, batch_size=2, max_tokens=20, device=CPU)
-    whole = evaluate(network, split(21, words=20 * 20 // 49, size=70 * 20 // 49), block_size=6, batch_size=2, device=CPU)
+    whole = evaluate(
+        network, split(21, words=20 * 20 // 49, size=70 * 20 // 49), block_size=6, batch_size=2, device=CPU
+    )
     assert part.tokens == 20
     assert part.loss == pytest.approx(whole.loss)
     # 20 of 49 tokens are taken to be 20/49 of the bytes.

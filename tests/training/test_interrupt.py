@@ -32,13 +32,21 @@ sys.exit(128 + summary["signal"] if summary["signal"] else 0)
 
 
 def long(configure: Configure) -> Config:
-    settings = {**LSTM, "model.dropout": 0.2, "training.max_steps": 500, "training.eval_every": 100, "training.checkpoint_every": 50}
+    settings = {
+        **LSTM,
+        "model.dropout": 0.2,
+        "training.max_steps": 500,
+        "training.eval_every": 100,
+        "training.checkpoint_every": 50,
+    }
     return configure({**settings, "training.log_every": 10})
 
 
 def disturbed(run: Run, number: int, after_step: int, times: int = 1) -> int:
     """Train `run` in a process of its own and send it a signal once `after_step` steps are logged; its exit code."""
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(run.path)], cwd=HOUSE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(run.path)], cwd=HOUSE, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     try:
         tail, deadline = EventTail(run.events_path), time.monotonic() + 50
         while not any(event["kind"] == "train" and event["step"] >= after_step for event in tail.poll()):
@@ -55,7 +63,9 @@ def disturbed(run: Run, number: int, after_step: int, times: int = 1) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_disturbed_process_can_be_resumed_to_the_same_weights(number: int, configure: Configure, start: Start) -> None:
+def test_a_disturbed_process_can_be_resumed_to_the_same_weights(
+    number: int, configure: Configure, start: Start
+) -> None:
     config = long(configure)
     run = create_run("disturbed", config, {})
     code = disturbed(run, number, after_step=120)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from lmcore.config import GenerationConfig
 from lmcore.errors import LmError, UsageError
-from lmcore.generation import load_writer
+from lmcore.generation import load_generator
 from lmcore.models import build_model, load_model
 from lmcore.models.recurrent import Recurrent
 from lmcore.models.transformer import Transformer
@@ -26,7 +26,17 @@ from lmcore.training.setup import new_model, prepare
 from tests.training.conftest import LSTM, Configure, Start, Trained
 
 SUMMARY = [
-    *["run", "steps", "tokens", "seconds", "tokens_per_second", "train_loss", "best_step", "val_loss", "val_perplexity"],
+    *[
+        "run",
+        "steps",
+        "tokens",
+        "seconds",
+        "tokens_per_second",
+        "train_loss",
+        "best_step",
+        "val_loss",
+        "val_perplexity",
+    ],
     *["test_loss", "test_perplexity", "bits_per_byte", "peak_memory_bytes"],
 ]
 
@@ -48,7 +58,10 @@ def close(a: Trained, b: Trained) -> None:
 
 def test_the_summary_and_the_events_are_what_the_contract_says(configure: Configure, start: Start) -> None:
     seen: list[str] = []
-    trained = start(configure(generation__prompts=["the cat"], generation__max_new_tokens=5), report=lambda event: seen.append(event["kind"]))
+    trained = start(
+        configure(generation__prompts=["the cat"], generation__max_new_tokens=5),
+        report=lambda event: seen.append(event["kind"]),
+    )
     summary = trained.summary
     assert list(summary) == [*SUMMARY, "why", "signal"]
     assert summary["why"] == "done"
@@ -58,16 +71,31 @@ def test_the_summary_and_the_events_are_what_the_contract_says(configure: Config
     assert summary["val_perplexity"] == pytest.approx(math.exp(summary["val_loss"]))
 
     first = trained.events("start")[0]
-    assert (first["total_steps"], first["resumed_from"], first["precision"], first["device"]) == (12, None, "fp32", "cpu")
+    assert (first["total_steps"], first["resumed_from"], first["precision"], first["device"]) == (
+        12,
+        None,
+        "fp32",
+        "cpu",
+    )
     assert first["architecture"] == "transformer×1 adamw"
     event = trained.events("train")[-1]
     assert (event["step"], event["tokens"], event["lr"], event["skipped"]) == (12, 384, 1e-3, 0)
     learnable = first["parameters"]["learnable"]
-    assert event["memory"] == {"weights": 4 * learnable, "gradients": 4 * learnable, "optimizer": pytest.approx(8 * learnable, rel=0.02)} | {
+    assert event["memory"] == {
+        "weights": 4 * learnable,
+        "gradients": 4 * learnable,
+        "optimizer": pytest.approx(8 * learnable, rel=0.02),
+    } | {
         "activations": None,
         "cached": None,
     }
-    assert [(e["step"], e["split"]) for e in trained.events("eval")] == [(5, "val"), (10, "val"), (12, "val"), (12, "val"), (12, "test")]
+    assert [(e["step"], e["split"]) for e in trained.events("eval")] == [
+        (5, "val"),
+        (10, "val"),
+        (12, "val"),
+        (12, "val"),
+        (12, "test"),
+    ]
     assert [e["step"] for e in trained.events("sample")] == [5, 10, 12]
     assert all(e["prompt"] == "the cat" and len(e["text"]) == 5 for e in trained.events("sample"))
     finish = trained.events("finish")[0]
@@ -91,17 +119,29 @@ def test_the_figures_are_those_of_the_best_checkpoint_on_all_tokens(configure: C
 
 
 def test_it_learns(configure: Configure, start: Start) -> None:
-    trained = start(configure(training__max_steps=150, training__batch_size=32, optimizer__lr=0.01, training__log_every=50, training__eval_every=0))
+    trained = start(
+        configure(
+            training__max_steps=150,
+            training__batch_size=32,
+            optimizer__lr=0.01,
+            training__log_every=50,
+            training__eval_every=0,
+        )
+    )
     assert trained.summary["val_loss"] < 0.6 * math.log(20)
 
 
 def test_the_text_of_a_checkpoint_can_be_written_on(configure: Configure, start: Start) -> None:
-    writer = load_writer(start(configure()).run.checkpoint("last"), device="cpu")
-    assert "".join(piece.text for piece in writer.write("the ", GenerationConfig(max_new_tokens=7)))
+    generator = load_generator(start(configure()).run.checkpoint("last"), device="cpu")
+    assert "".join(piece.text for piece in generator.generate("the ", GenerationConfig(max_new_tokens=7)))
 
 
-@pytest.mark.parametrize("settings", [{}, {**LSTM, "data.batching": "windows", "model.weight_drop": 0.0}], ids=["transformer", "lstm"])
-def test_accumulated_micro_batches_are_one_large_batch(settings: dict[str, Any], configure: Configure, start: Start) -> None:
+@pytest.mark.parametrize(
+    "settings", [{}, {**LSTM, "data.batching": "windows", "model.weight_drop": 0.0}], ids=["transformer", "lstm"]
+)
+def test_accumulated_micro_batches_are_one_large_batch(
+    settings: dict[str, Any], configure: Configure, start: Start
+) -> None:
     # 563 windows are 188 + 188 + 187, and one of them is padded: only a mean over tokens gets these right.
     common = {**settings, "training.max_steps": 4, "optimizer.name": "sgd", "optimizer.lr": 0.5}
     large = start(configure({**common, "training.batch_size": 1000}), "large")
@@ -113,7 +153,12 @@ def test_accumulated_micro_batches_are_one_large_batch(settings: dict[str, Any],
 
 def test_evaluating_and_sampling_disturb_nothing(configure: Configure, start: Start) -> None:
     settings = {**LSTM, "model.dropout": 0.3, "model.weight_drop": 0.3}
-    often = start(configure({**settings, "training.eval_every": 1, "generation.prompts": ["the"], "generation.max_new_tokens": 3}), "often")
+    often = start(
+        configure(
+            {**settings, "training.eval_every": 1, "generation.prompts": ["the"], "generation.max_new_tokens": 3}
+        ),
+        "often",
+    )
     once = start(configure({**settings, "training.eval_every": 0}), "once")
     assert same(often, once)
     assert often.losses() == once.losses()
@@ -132,20 +177,31 @@ def test_clipping_bounds_the_step_and_the_norm_is_logged_unclipped(configure: Co
     config = configure(training__max_steps=1, optimizer__name="sgd", optimizer__lr=1.0, optimizer__grad_clip=0.01)
     trained = start(config)
     begin = new_model(prepare(config))
-    moved = math.sqrt(sum(float((weights(trained)[name] - tensor).square().sum()) for name, tensor in begin.state_dict().items()))
+    moved = math.sqrt(
+        sum(float((weights(trained)[name] - tensor).square().sum()) for name, tensor in begin.state_dict().items())
+    )
     assert moved == pytest.approx(0.01, rel=1e-3)
     assert trained.events("train")[0]["grad_norm"] > 0.05
 
 
 def test_one_step_of_sgd_is_the_gradient_of_loss_and_penalties(configure: Configure, start: Start) -> None:
-    settings = {"training.activation_reg": 2.0, "training.temporal_reg": 1.0, "training.l1": 0.001, "training.label_smoothing": 0.1}
+    settings = {
+        "training.activation_reg": 2.0,
+        "training.temporal_reg": 1.0,
+        "training.l1": 0.001,
+        "training.label_smoothing": 0.1,
+    }
     config = configure({**LSTM, **settings, "training.max_steps": 1, "optimizer.name": "sgd", "optimizer.lr": 1.0})
     trained = start(config)
-    workplace = prepare(config)
-    model = new_model(workplace)
-    batch = workplace.batches.get(0)
-    hidden, _ = model(torch.from_numpy(batch.x))  # no projection and no dropout: this is the output that AR and TAR look at
-    loss = torch.nn.functional.cross_entropy(model.logits(hidden).flatten(0, 1), torch.from_numpy(batch.y).flatten(), label_smoothing=0.1)
+    setup = prepare(config)
+    model = new_model(setup)
+    batch = setup.batches.get(0)
+    hidden, _ = model(
+        torch.from_numpy(batch.x)
+    )  # no projection and no dropout: this is the output that AR and TAR look at
+    loss = torch.nn.functional.cross_entropy(
+        model.logits(hidden).flatten(0, 1), torch.from_numpy(batch.y).flatten(), label_smoothing=0.1
+    )
     loss = loss + 2.0 * hidden.square().mean() + (hidden[:, 1:] - hidden[:, :-1]).square().mean()
     loss = loss + 0.001 * sum(p.abs().sum() for p in model.parameters() if p.dim() > 1)
     loss.backward()
@@ -166,7 +222,9 @@ def break_gradients(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
     monkeypatch.setattr(Transformer, "loss", loss)
 
 
-def test_a_step_that_is_not_finite_is_skipped_counted_and_told(configure: Configure, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_is_not_finite_is_skipped_counted_and_told(
+    configure: Configure, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     break_gradients(monkeypatch, {3, 4})
     trained = start(configure())
     assert trained.summary["why"] == "done"
@@ -194,11 +252,15 @@ def test_a_run_that_stays_broken_ends_as_diverged_with_its_best_checkpoint(
 
 
 def test_an_exploding_loss_ends_the_run_too(configure: Configure, start: Start) -> None:
-    trained = start(configure(training__max_steps=200, optimizer__name="sgd", optimizer__lr=1e4, training__max_bad_steps=5))
+    trained = start(
+        configure(training__max_steps=200, optimizer__name="sgd", optimizer__lr=1e4, training__max_bad_steps=5)
+    )
     assert trained.summary["why"] == "diverged"
 
 
-def test_a_carried_state_that_is_not_finite_is_forgotten(configure: Configure, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_carried_state_that_is_not_finite_is_forgotten(
+    configure: Configure, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original, count = Recurrent.loss, iter(range(10**6))
 
     def loss(self: Recurrent, *arguments: Any) -> Any:
@@ -214,7 +276,9 @@ def test_a_carried_state_that_is_not_finite_is_forgotten(configure: Configure, s
 
 
 def test_patience_ends_the_run_and_the_best_is_kept(configure: Configure, start: Start) -> None:
-    trained = start(configure(training__max_steps=400, optimizer__lr=0.3, training__patience=2, training__log_every=100))
+    trained = start(
+        configure(training__max_steps=400, optimizer__lr=0.3, training__patience=2, training__log_every=100)
+    )
     assert trained.summary["why"] == "early_stopping"
     evaluations = [event for event in trained.events("eval") if event["split"] == "val"]
     best = min(evaluations[:-1], key=lambda event: event["loss"])
@@ -224,13 +288,19 @@ def test_patience_ends_the_run_and_the_best_is_kept(configure: Configure, start:
 
 
 def test_a_time_limit_ends_the_run(configure: Configure, start: Start) -> None:
-    trained = start(configure(training__max_steps=0, training__max_minutes=0.01, training__log_every=1000, training__eval_every=1000))
+    trained = start(
+        configure(
+            training__max_steps=0, training__max_minutes=0.01, training__log_every=1000, training__eval_every=1000
+        )
+    )
     assert trained.summary["why"] == "max_minutes"
     assert 0.6 <= trained.summary["seconds"] < 5
 
 
 def test_epochs_end_with_the_mean_loss_of_the_epoch(configure: Configure, start: Start) -> None:
-    trained = start(configure(training__max_steps=0, training__epochs=2, training__batch_size=128, training__eval_every=0))
+    trained = start(
+        configure(training__max_steps=0, training__epochs=2, training__batch_size=128, training__eval_every=0)
+    )
     steps = trained.events("start")[0]["steps_per_epoch"]
     assert trained.summary["steps"] == 2 * steps
     events = trained.events("train")
@@ -245,7 +315,12 @@ def test_epochs_end_with_the_mean_loss_of_the_epoch(configure: Configure, start:
 def test_unfreezing_trains_from_the_top(configure: Configure, start: Start) -> None:
     settings = {**LSTM, "model.n_layer": 2, "model.tied": False, "training.unfreeze_every": 4}
     begin = new_model(prepare(configure(settings))).state_dict()
-    for steps, thawed in ((4, {"head"}), (8, {"head", "layers.1"}), (12, {"head", "layers.1", "layers.0"}), (13, {"head", "layers", "embedding"})):
+    for steps, thawed in (
+        (4, {"head"}),
+        (8, {"head", "layers.1"}),
+        (12, {"head", "layers.1", "layers.0"}),
+        (13, {"head", "layers", "embedding"}),
+    ):
         trained = start(configure({**settings, "training.max_steps": steps}), f"steps{steps}")
         moved = {name for name, tensor in weights(trained).items() if not torch.equal(tensor, begin[name])}
         assert moved == {name for name in begin if any(name.startswith(part) for part in thawed)}
@@ -287,12 +362,20 @@ def test_requests_are_obeyed_and_acknowledged(configure: Configure) -> None:
     answers = [(event["action"], event["state"]) for event in run.history().control]
     assert answers == [
         *[("pause", "acknowledged"), ("pause", "done"), ("resume", "acknowledged"), ("resume", "done")],
-        *[("checkpoint", "acknowledged"), ("checkpoint", "done"), ("resume", "refused"), ("stop", "acknowledged"), ("stop", "done")],
+        *[
+            ("checkpoint", "acknowledged"),
+            ("checkpoint", "done"),
+            ("resume", "refused"),
+            ("stop", "acknowledged"),
+            ("stop", "done"),
+        ],
     ]
     assert [event["reason"] for event in run.history().checkpoints] == ["requested"]
     assert run.checkpoint("last").name == f"step-{summary['steps']:08d}"
     assert run.state() == "stopped"
-    assert summary["seconds"] < run.history().finish[0]["time"] - run.history().start[0]["time"] - 0.4  # the pause is left out
+    assert (
+        summary["seconds"] < run.history().finish[0]["time"] - run.history().start[0]["time"] - 0.4
+    )  # the pause is left out
 
 
 def test_requests_to_an_earlier_process_are_not_obeyed(configure: Configure, start: Start) -> None:
@@ -301,7 +384,9 @@ def test_requests_to_an_earlier_process_are_not_obeyed(configure: Configure, sta
     assert start(configure(), "old", resume=True).summary["why"] == "done"
 
 
-def test_a_full_disk_ends_the_run_with_a_reason_and_keeps_what_is_saved(configure: Configure, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_the_run_with_a_reason_and_keeps_what_is_saved(
+    configure: Configure, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original, count = loop.save_model, iter(range(100))
 
     def save(*arguments: Any) -> None:
@@ -375,12 +460,14 @@ def test_fp16_skips_until_the_scale_fits_and_is_no_divergence(configure: Configu
 
 def test_the_model_is_the_one_its_seed_gives(configure: Configure) -> None:
     config = configure()
-    workplace = prepare(config)
-    again = build_model(config.model, workplace.data.tokenizer.vocab_size, seed=42)
-    assert all(torch.equal(a, b) for a, b in zip(new_model(workplace).parameters(), again.parameters(), strict=True))
+    setup = prepare(config)
+    again = build_model(config.model, setup.data.tokenizer.vocab_size, seed=42)
+    assert all(torch.equal(a, b) for a, b in zip(new_model(setup).parameters(), again.parameters(), strict=True))
 
 
-def test_pretrained_vectors_are_put_in_and_what_they_lack_is_told(configure: Configure, start: Start, tmp_path: Path) -> None:
+def test_pretrained_vectors_are_put_in_and_what_they_lack_is_told(
+    configure: Configure, start: Start, tmp_path: Path
+) -> None:
     vectors = tmp_path / "glove.txt"
     vectors.write_text("".join(f"{token} {' '.join(['0.25'] * 16)}\n" for token in "thecat"))
     config = configure(model__embedding=str(vectors), model__freeze_embedding=True, training__max_steps=2)

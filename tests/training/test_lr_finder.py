@@ -23,11 +23,11 @@ def test_the_sweep_rises_exponentially_and_suggests_a_rate_that_learns(configure
 
 
 def test_it_leaves_model_and_random_stream_untouched(configure: Configure) -> None:
-    workplace = prepare(configure({**LSTM, "model.dropout": 0.2}))
-    model = new_model(workplace)
+    setup = prepare(configure({**LSTM, "model.dropout": 0.2}))
+    model = new_model(setup)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     stream = torch.get_rng_state()
-    sweep(workplace, model, lowest=1e-3, highest=1.0, steps=10)
+    sweep(setup, model, lowest=1e-3, highest=1.0, steps=10)
     assert torch.equal(torch.get_rng_state(), stream)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())

@@ -18,13 +18,17 @@ FINITE = torch.tensor(True)
 def parameters() -> Parameters:
     generator = torch.Generator().manual_seed(0)
     shapes = {"table": (7, 4), "weight": (6, 4), "head": (7, 4), "bias": (6,)}
-    return Parameters({name: nn.Parameter(torch.randn(shape, generator=generator)) for name, shape in shapes.items()}, ROLES)
+    return Parameters(
+        {name: nn.Parameter(torch.randn(shape, generator=generator)) for name, shape in shapes.items()}, ROLES
+    )
 
 
 def set_gradients(named: dict[str, nn.Parameter], seed: int, value: float | None = None) -> None:
     generator = torch.Generator().manual_seed(seed)
     for parameter in named.values():
-        parameter.grad = torch.randn(parameter.shape, generator=generator) if value is None else torch.full_like(parameter, value)
+        parameter.grad = (
+            torch.randn(parameter.shape, generator=generator) if value is None else torch.full_like(parameter, value)
+        )
 
 
 def steps(config: OptimizerConfig, count: int = 3) -> tuple[Parameters, Optimizers]:
@@ -57,7 +61,9 @@ def test_with_decay_of_everything_it_is_pytorchs(name: str) -> None:
         torch.testing.assert_close(parameter, theirs.named[key])
 
 
-@pytest.mark.parametrize(("name", "decayed"), [("adamw", {"weight", "head"}), ("muon", {"weight", "head"}), ("sgd", {"weight", "head"})])
+@pytest.mark.parametrize(
+    ("name", "decayed"), [("adamw", {"weight", "head"}), ("muon", {"weight", "head"}), ("sgd", {"weight", "head"})]
+)
 def test_only_matrices_decay(name: str, decayed: set[str]) -> None:
     ours = parameters()
     optimizers = build_optimizers(OptimizerConfig(name=name, lr=0.1, muon_lr=0.1, weight_decay=0.5), ours, CPU)
@@ -80,7 +86,8 @@ def test_muon_is_pytorchs(shape: tuple[int, int]) -> None:
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
         optimizer.step()
         peer.step()
-    # PyTorch iterates in bfloat16, with 8 bits of precision; ours is float32 on a CPU. Four steps move an entry by up to 0.1.
+    # PyTorch iterates in bfloat16, with 8 bits of precision; ours is float32 on a CPU. Four steps move an entry by up
+    # to 0.1.
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
     assert (ours - start).abs().max() > 0.01
 

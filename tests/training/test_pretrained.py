@@ -13,7 +13,9 @@ from lmcore.models import load_model
 from tests.training.conftest import Configure, Start
 
 
-def test_frozen_vectors_from_a_file_are_still_there_after_training(tmp_path: Path, configure: Configure, start: Start) -> None:
+def test_frozen_vectors_from_a_file_are_still_there_after_training(
+    tmp_path: Path, configure: Configure, start: Start
+) -> None:
     vectors = {letter: np.random.default_rng(ord(letter)).normal(size=16).round(4) for letter in "aeion"}
     table = tmp_path / "vectors.txt"
     table.write_text("".join(f"{letter} {' '.join(map(str, numbers))}\n" for letter, numbers in vectors.items()))
@@ -25,10 +27,14 @@ def test_frozen_vectors_from_a_file_are_still_there_after_training(tmp_path: Pat
     for letter, numbers in vectors.items():
         (row,) = tokenizer.encode(letter)
         np.testing.assert_allclose(weight[row], numbers, rtol=1e-6)
-    assert any(f"vectors for 5 of {tokenizer.vocab_size} tokens" in event["message"] for event in trained.events("warning"))
+    assert any(
+        f"vectors for 5 of {tokenizer.vocab_size} tokens" in event["message"] for event in trained.events("warning")
+    )
 
 
-def test_a_table_out_of_reach_is_an_error_that_offers_a_random_one(tmp_path: Path, configure: Configure, start: Start) -> None:
+def test_a_table_out_of_reach_is_an_error_that_offers_a_random_one(
+    tmp_path: Path, configure: Configure, start: Start
+) -> None:
     with pytest.raises(LmError, match=r"model\.embedding=random") as caught:
         start(configure({"model.embedding": str(tmp_path / "missing.safetensors")}))
     assert "freeze_embedding" in caught.value.hint

@@ -14,11 +14,27 @@ from lmcore.runs import Run, create_run
 from lmcore.training import train
 from tests.training.conftest import LSTM, Configure, Start, Trained
 
-AWD = {**LSTM, "model.dropout": 0.2, "model.weight_drop": 0.3, "model.locked_dropout": True, "training.temporal_reg": 1.0}
+AWD = {
+    **LSTM,
+    "model.dropout": 0.2,
+    "model.weight_drop": 0.3,
+    "model.locked_dropout": True,
+    "training.temporal_reg": 1.0,
+}
 CASES: dict[str, dict[str, Any]] = {
     "lstm with carried state and dropout": {**AWD, "optimizer.grad_clip": 0.5},
-    "lstm across epochs, accumulating": {**LSTM, "model.dropout": 0.2, "training.batch_size": 64, "training.accumulate": 3},
-    "transformer windows, accumulating": {"model.dropout": 0.2, "training.accumulate": 2, "schedule.name": "cosine", "schedule.warmup_steps": 4},
+    "lstm across epochs, accumulating": {
+        **LSTM,
+        "model.dropout": 0.2,
+        "training.batch_size": 64,
+        "training.accumulate": 3,
+    },
+    "transformer windows, accumulating": {
+        "model.dropout": 0.2,
+        "training.accumulate": 2,
+        "schedule.name": "cosine",
+        "schedule.warmup_steps": 4,
+    },
     "random offsets across epochs": {"data.random_offset": True, "training.batch_size": 128},
     "ema": {"training.average": "ema", "training.ema_decay": 0.9, "model.dropout": 0.1},
     "averaging triggered": {
@@ -29,7 +45,12 @@ CASES: dict[str, dict[str, Any]] = {
         "training.eval_every": 1,
     },
     "muon": {"optimizer.name": "muon", "optimizer.weight_decay": 0.1},
-    "momentum on plateau": {"optimizer.name": "momentum", "schedule.name": "plateau", "schedule.plateau_patience": 1, "training.eval_every": 2},
+    "momentum on plateau": {
+        "optimizer.name": "momentum",
+        "schedule.name": "plateau",
+        "schedule.plateau_patience": 1,
+        "training.eval_every": 2,
+    },
     "gradual unfreezing": {"training.unfreeze_every": 3},
     "bfloat16": {"training.precision": "bf16"},
     "float16 with loss scaling": {"training.precision": "fp16"},
@@ -76,14 +97,23 @@ def test_a_resumed_run_is_the_same_run(case: str, configure: Configure, start: S
         assert parts.summary[key] == whole.summary[key], key
     averaging = any(name.startswith("trained:") for name in weights(whole.run, "trainer.safetensors"))
     assert averaging == ("training.average" in CASES[case])
-    evaluations = [[(event["step"], event["split"], event["loss"]) for event in trained.events("eval")] for trained in (parts, whole)]
+    evaluations = [
+        [(event["step"], event["split"], event["loss"]) for event in trained.events("eval")]
+        for trained in (parts, whole)
+    ]
     assert evaluations[0] == evaluations[1]
 
 
-def test_averaged_weights_are_saved_as_the_model_and_the_trained_ones_beside(configure: Configure, start: Start) -> None:
+def test_averaged_weights_are_saved_as_the_model_and_the_trained_ones_beside(
+    configure: Configure, start: Start
+) -> None:
     averaged = start(configure(training__average="ema", training__ema_decay=0.9), "ema")
     plain = start(configure(), "plain")
-    beside = {name.removeprefix("trained:"): tensor for name, tensor in weights(averaged.run, "trainer.safetensors").items() if "trained:" in name}
+    beside = {
+        name.removeprefix("trained:"): tensor
+        for name, tensor in weights(averaged.run, "trainer.safetensors").items()
+        if "trained:" in name
+    }
     assert equal(beside, {name: tensor for name, tensor in weights(plain.run).items() if name in beside})
     assert not equal(weights(averaged.run), weights(plain.run))
 

@@ -52,7 +52,9 @@ PEERS = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "make"), PEERS, ids=lambda value: value["name"] if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("settings", "make"), PEERS, ids=lambda value: value["name"] if isinstance(value, dict) else ""
+)
 def test_a_shape_is_that_of_torch(settings: dict[str, Any], make: Any) -> None:
     assert ours(**settings) == pytest.approx(torchs(make), abs=1e-6)
 
@@ -89,8 +91,12 @@ def test_plateau_cuts_when_torchs_does(losses: list[float], patience: int) -> No
     floor=st.floats(0, 1),
     decay=st.floats(0, 1),
 )
-def test_every_multiplier_lies_between_0_and_1(name: str, step: int, total: int, warmup: int, floor: float, decay: float) -> None:
-    schedule = ScheduleConfig(name=name, warmup_steps=warmup, min_lr_ratio=floor, decay_fraction=decay, rise_fraction=decay)
+def test_every_multiplier_lies_between_0_and_1(
+    name: str, step: int, total: int, warmup: int, floor: float, decay: float
+) -> None:
+    schedule = ScheduleConfig(
+        name=name, warmup_steps=warmup, min_lr_ratio=floor, decay_fraction=decay, rise_fraction=decay
+    )
     assert 0.0 <= lr_multiplier(schedule, step, total) <= 1.0 + 1e-12
 
 

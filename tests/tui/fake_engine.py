@@ -1,6 +1,7 @@
 """Answers as tui/engine/server.py does, without torch: what it writes depends on the name of the run.
 
-alpha and beta share "and the " and part there; slow writes until it is stopped; stuck does not even obey that; broken fails; dying dies.
+alpha and beta share "and the " and part there; slow writes until it is stopped; stuck does not even obey that; broken
+fails; dying dies.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def write(request: dict[str, Any]) -> None:
             if job in stopped and run != "stuck":
                 break
             for sample in range(request["num_samples"]):
-                answer(job, "pieces", pieces=[[column, sample, text, 0.3 / (count + 1), 1.2, [[text, 0.3], ["else", 0.2]]]])
+                answer(
+                    job, "pieces", pieces=[[column, sample, text, 0.3 / (count + 1), 1.2, [[text, 0.3], ["else", 0.2]]]]
+                )
             count += 1
             if run not in TOKENS:
                 time.sleep(0.005)

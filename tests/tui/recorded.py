@@ -1,4 +1,6 @@
-"""Run directories as trainings leave them: finished, killed, with NaN, with a torn last line, from a later version, without an event."""
+"""Run directories as trainings leave them: finished, killed, with NaN, with a torn last line, from a later version,
+without an event.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,14 @@ def evaluation(step: int, loss: float, best: bool = True) -> dict[str, Any]:
 
 def sample(step: int, text: str) -> dict[str, Any]:
     """A `sample` event."""
-    return {"kind": "sample", "time": EPOCH + step / 10, "step": step, "prompt": "Harry looked at", "text": text, "settings": {}}
+    return {
+        "kind": "sample",
+        "time": EPOCH + step / 10,
+        "step": step,
+        "prompt": "Harry looked at",
+        "text": text,
+        "settings": {},
+    }
 
 
 def finish(step: int, why: str = "done") -> dict[str, Any]:
@@ -59,11 +68,16 @@ def training(steps: int = 1000) -> list[dict[str, Any]]:
         events.append(train(step))
         if step % 100 == 0:
             loss = 4.3 + 4.0 * math.exp(-step / 150) + max(0, step - 600) / 2000
-            events += [evaluation(step, loss, best=step <= 600), sample(step, f" the castle, as it was at step {step}.")]
+            events += [
+                evaluation(step, loss, best=step <= 600),
+                sample(step, f" the castle, as it was at step {step}."),
+            ]
     return events
 
 
-def record(root: Path, name: str, events: list[dict[str, Any]], *, tail: bytes = b"", settings: dict[str, Any] | None = None) -> Run:
+def record(
+    root: Path, name: str, events: list[dict[str, Any]], *, tail: bytes = b"", settings: dict[str, Any] | None = None
+) -> Run:
     """Write a run directory with these events, and `tail` behind the last of them."""
     config = Config().with_settings({"data.corpus": "wikitext-2", **(settings or {})})
     run = create_run(name, config, {"preset": "exp12", "created": EPOCH}, root)
@@ -76,8 +90,21 @@ def record_all(root: Path) -> None:
     """One run of every kind."""
     record(root, "whole", [*training(), finish(1000)])
     record(root, "killed", training(430), settings={"optimizer.name": "sgd"})
-    record(root, "nan", [start(), *(train(s, loss=None if s < 500 else math.nan) for s in range(10, 800, 10)), finish(790, "diverged")])
+    record(
+        root,
+        "nan",
+        [start(), *(train(s, loss=None if s < 500 else math.nan) for s in range(10, 800, 10)), finish(790, "diverged")],
+    )
     record(root, "torn", [*training(200), finish(200, "stopped")], tail=b'{"kind": "train", "step": 21')
-    record(root, "later-version", [start(), {"kind": "dream", "time": EPOCH, "of": "sheep"}, *training(100)[1:], finish(100)], tail=b"no json\n[1]\n")
+    record(
+        root,
+        "later-version",
+        [start(), {"kind": "dream", "time": EPOCH, "of": "sheep"}, *training(100)[1:], finish(100)],
+        tail=b"no json\n[1]\n",
+    )
     record(root, "empty", [])
-    record(root, "alive", [start(**identity()), *training(300)[1:], {"kind": "heartbeat", "time": 9e9, "step": 300, "paused": False}])
+    record(
+        root,
+        "alive",
+        [start(**identity()), *training(300)[1:], {"kind": "heartbeat", "time": 9e9, "step": 300, "paused": False}],
+    )

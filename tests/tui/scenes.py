@@ -1,4 +1,6 @@
-"""What the tests of Presets, Write, Compare and GPU share: runs that train, real checkpoints, an open screen, a computing process without torch."""
+"""What the tests of Presets, Write, Compare and GPU share: runs that train, real checkpoints, an open screen, a
+computing process without torch.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,18 @@ FAKE_ENGINE = [sys.executable, str(Path(__file__).with_name("fake_engine.py"))]
 def training_run(root: Path, name: str) -> Run:
     """A run whose process is this one, so that it counts as running; its memory grows, then stays at 4 GiB."""
     now = time.time()
-    steps = [train(step, memory_bytes=2**30 if step <= 50 else 4 * 2**30, memory=MEMORY, time=now) for step in range(10, 101, 10)]
+    steps = [
+        train(step, memory_bytes=2**30 if step <= 50 else 4 * 2**30, memory=MEMORY, time=now)
+        for step in range(10, 101, 10)
+    ]
     return record(root, name, [start(**identity(), device="cuda:0", time=now), *steps])
 
 
 def empty_checkpoint(run: Run, step: int, *, best: bool = True) -> Path:
     """A checkpoint that has a name and a place, for the computing process without torch."""
-    folder = publish_checkpoint(run.path, step, lambda folder: (folder / "config.json").write_text("{}", encoding="utf-8"))
+    folder = publish_checkpoint(
+        run.path, step, lambda folder: (folder / "config.json").write_text("{}", encoding="utf-8")
+    )
     for pointer in ("best", "last") if best else ("last",):
         set_pointer(run.path, pointer, folder)
     return folder
@@ -40,7 +47,7 @@ def empty_checkpoint(run: Run, step: int, *, best: bool = True) -> Path:
 
 def real_checkpoint(run: Run, step: int, *, seed: int = 0) -> Path:
     """A checkpoint with random weights, as generation needs it."""
-    from lmcore.data.vocabularies import char_tokenizer
+    from lmcore.data.tokenizer.build import char_tokenizer
     from lmcore.models import build_model, save_model
 
     tokenizer = char_tokenizer([TEXT])
@@ -66,7 +73,9 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: flo
 
 def shown(widget: Widget) -> str:
     """What a widget shows, as plain text."""
-    return "\n".join("".join(segment.text for segment in widget.render_line(y)).rstrip() for y in range(widget.size.height))
+    return "\n".join(
+        "".join(segment.text for segment in widget.render_line(y)).rstrip() for y in range(widget.size.height)
+    )
 
 
 def notes(app: LmApp) -> str:
@@ -75,7 +84,9 @@ def notes(app: LmApp) -> str:
 
 
 @asynccontextmanager
-async def opened(root: Path, mode: str, size: tuple[int, int] = (150, 42), **settings: Any) -> AsyncIterator[tuple[LmApp, Any, Pilot[Any]]]:
+async def opened(
+    root: Path, mode: str, size: tuple[int, int] = (150, 42), **settings: Any
+) -> AsyncIterator[tuple[LmApp, Any, Pilot[Any]]]:
     """The app on one screen, with these settings remembered from before."""
     app = LmApp(root=root)
     app.settings.mode = mode

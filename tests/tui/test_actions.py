@@ -16,10 +16,10 @@ from lmcore.errors import UsageError
 from tui.actions import ACTIONS, MODES, SWALLOWED_KEYS, actions_for
 from tui.app import LmApp
 from tui.keys import with_keys
-from tui.screens.base import BaseScreen
-from tui.screens.help import HelpScreen
 from tui.settings import Settings, checked_keys, load_settings, state_dir
 from tui.widgets.action_bar import ActionBar
+from tui.widgets.base_screen import BaseScreen
+from tui.widgets.help import HelpScreen
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -151,7 +151,15 @@ def test_the_manual_lists_every_key() -> None:
 
 def test_outside_a_terminal_it_says_so_and_exits_with_2() -> None:
     code = "import sys; from tui import run_app; sys.exit(run_app())"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
@@ -159,6 +167,14 @@ def test_outside_a_terminal_it_says_so_and_exits_with_2() -> None:
 
 
 def test_the_screen_starts_without_torch_pydantic_and_plotext() -> None:
-    code = "import sys, tui.app, tui.screens.watch; print([m for m in ('torch', 'pydantic', 'plotext', 'transformers') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True, env=dict(os.environ))
+    code = "import sys, tui.app, tui.watch.screen; print([m for m in ('torch', 'pydantic', 'plotext', 'transformers') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=dict(os.environ),
+    )
     assert done.stdout.strip() == "[]"

@@ -102,7 +102,11 @@ def test_every_level_of_the_pyramid_has_the_same_extremes(y: np.ndarray, piece: 
     for block in {0, len(low) // 2, len(low) - 1}:
         inside = y[block * stride : (block + 1) * stride]
         inside = inside[np.isfinite(inside)]
-        assert (np.isnan(low[block]) and np.isnan(high[block])) if not len(inside) else (low[block], high[block]) == (inside.min(), inside.max())
+        assert (
+            (np.isnan(low[block]) and np.isnan(high[block]))
+            if not len(inside)
+            else (low[block], high[block]) == (inside.min(), inside.max())
+        )
 
 
 def test_a_long_curve_is_read_from_a_coarse_level() -> None:
@@ -149,7 +153,9 @@ def test_time_ticks_are_whole_seconds(low: float, width: float, most: int) -> No
     assert all(tick == int(tick) for tick in ticks)
 
 
-@pytest.mark.parametrize(("value", "text"), [(0, "0"), (250, "250"), (1500, "1.5k"), (20_000_000, "20M"), (2_310_000, "2.31M")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0"), (250, "250"), (1500, "1.5k"), (20_000_000, "20M"), (2_310_000, "2.31M")]
+)
 def test_counts_are_short(value: float, text: str) -> None:
     assert format_count(value) == text
 
@@ -160,7 +166,8 @@ def test_times_read_as_a_clock(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(148.23, "148.2"), (0.8312, "0.8312"), (6.1e-4, "6.1e-4"), (1e-5, "1e-5"), (math.nan, "–"), (34567, "34567")]
+    ("value", "text"),
+    [(148.23, "148.2"), (0.8312, "0.8312"), (6.1e-4, "6.1e-4"), (1e-5, "1e-5"), (math.nan, "–"), (34567, "34567")],
 )
 def test_values_have_four_figures(value: float, text: str) -> None:
     assert format_value(value) == text
@@ -196,7 +203,9 @@ def series(y: list[float], **options: object) -> Series:
 
 
 def braille(lines: list[str]) -> list[tuple[int, int]]:
-    return [(row, column) for row, line in enumerate(lines) for column, c in enumerate(line) if 0x2800 < ord(c) < 0x2900]
+    return [
+        (row, column) for row, line in enumerate(lines) for column, c in enumerate(line) if 0x2800 < ord(c) < 0x2900
+    ]
 
 
 def test_a_rising_line_runs_from_the_lower_left_to_the_upper_right() -> None:
@@ -248,14 +257,18 @@ def test_values_that_have_no_logarithm_or_no_range_are_no_trouble(y: list[float]
     st.booleans(),
     st.booleans(),
 )
-def test_any_values_in_any_size_fill_the_cells_they_were_given(y: np.ndarray, width: int, height: int, log_y: bool, ascii_only: bool) -> None:
+def test_any_values_in_any_size_fill_the_cells_they_were_given(
+    y: np.ndarray, width: int, height: int, log_y: bool, ascii_only: bool
+) -> None:
     shown = Series("s", np.arange(len(y), dtype=float), pyramid(y), marker="o", mark_points=True)
     lines = text_of(Plot([shown], log_y=log_y, cursor=1.0), width, height, ascii_only=ascii_only)
     assert [len(line) for line in lines] == [width] * height
 
 
 def test_two_series_differ_by_marker_as_well_as_by_hue() -> None:
-    plot = Plot([series([1, 2, 3], marker="●", mark_points=True), series([3, 2, 1], marker="▲", colour=1, mark_points=True)])
+    plot = Plot(
+        [series([1, 2, 3], marker="●", mark_points=True), series([3, 2, 1], marker="▲", colour=1, mark_points=True)]
+    )
     lines = "".join(text_of(plot))
     assert "●" in lines
     assert "▲" in lines

@@ -1,4 +1,6 @@
-"""The Compare screen: the table with the best of each architecture, the settings that differ, the curves, and what may not be compared."""
+"""The Compare screen: the table with the best of each architecture, the settings that differ, the curves, and what may
+not be compared.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from textual.widgets import DataTable
 from lmcore.runs import identity
 from tests.tui.recorded import evaluation, finish, record, start, train
 from tests.tui.scenes import notes, opened, shown, until
-from tui.screens.choosing import Choose
 from tui.widgets.chart_panel import ChartPanel
+from tui.widgets.choose import Choose
 
 
 def trained(root: Path, name: str, val_loss: float, settings: dict[str, Any]) -> None:
@@ -50,9 +52,16 @@ async def test_the_best_of_each_architecture_is_bold_and_starred(root: Path) -> 
         assert [name.split()[1] for name in names] == ["lstm-a", "lstm-b", "gpt-a"]
         assert [name.endswith("★") for name in names] == [False, True, True]
         runs = screen.query_one("#runs-table", DataTable)
-        bold = [[isinstance(cell, Text) and "bold" in str(cell.style) for cell in runs.get_row(row.key)] for row in runs.ordered_rows]
+        bold = [
+            [isinstance(cell, Text) and "bold" in str(cell.style) for cell in runs.get_row(row.key)]
+            for row in runs.ordered_rows
+        ]
         column = table(screen, "#runs-table")[0].index("val ppl")
-        assert [(line[0], line[column], sum(line)) for line in bold] == [(False, False, 0), (True, True, 2), (True, True, 2)]
+        assert [(line[0], line[column], sum(line)) for line in bold] == [
+            (False, False, 0),
+            (True, True, 2),
+            (True, True, 2),
+        ]
         assert table(screen, "#runs-table")[2][column] == "54.60"  # exp(4)
         assert "their perplexities can be compared" in shown(screen.query_one("#note"))
 
@@ -109,7 +118,11 @@ async def test_runs_are_taken_out_and_chosen(root: Path) -> None:
         await pilot.press("a")
         await until(pilot, lambda: isinstance(app.screen, Choose))
         assert app.screen.marked == ["lstm-b"]
-        await pilot.press("space" if app.screen.query_one("OptionList").highlighted_option.id != "lstm-b" else "down", "space", "enter")
+        await pilot.press(
+            "space" if app.screen.query_one("OptionList").highlighted_option.id != "lstm-b" else "down",
+            "space",
+            "enter",
+        )
         await until(pilot, lambda: app.screen is screen)
         assert "lstm-b" in app.settings.overlay
         assert len(app.settings.overlay) == 2

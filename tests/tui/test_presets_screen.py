@@ -1,4 +1,6 @@
-"""The Presets screen: list, settings and their edits, estimates, corpus, differences, and a start that outlives the screen."""
+"""The Presets screen: list, settings and their edits, estimates, corpus, differences, and a start that outlives the
+screen.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,20 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from lmcore.config import Config, setting_help
+from lmcore.lab.estimate import UNKNOWN, Evidence, estimate_memory, estimate_time, machine_for
+from lmcore.lab.evidence import gather
 from lmcore.presets import load_preset, preset_names
 from lmcore.runs import Run, find_run, identity
 from lmcore.telemetry import Cpu, Gpu, GpuReport
 from tests.tui.recorded import finish, record, start, train
 from tests.tui.scenes import FAKE_ENGINE, notes, opened, shown, until
 from tui.engine.client import Engine
-from tui.preset_room import starting
-from tui.preset_room.draft import Draft, choices, fits_alone
-from tui.preset_room.estimate import UNKNOWN, Evidence, estimate_memory, estimate_time, machine_for
-from tui.preset_room.evidence import gather
-from tui.screens.choosing import Choose
-from tui.screens.dialogs import AskName
-from tui.screens.presets import PresetsScreen
-from tui.screens.watch import WatchScreen
+from tui.presets import launch
+from tui.presets.draft import Draft, choices, fits_alone
+from tui.presets.screen import PresetsScreen
+from tui.watch.screen import WatchScreen
+from tui.widgets.choose import Choose
+from tui.widgets.dialogs import AskName
 
 GIB = 2**30
 
@@ -35,7 +37,7 @@ GIB = 2**30
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LM_STATE", str(tmp_path / "state"))
     # No torch in these tests: whoever counts is the computing process without it.
-    monkeypatch.setattr("tui.screens.presets.Engine", lambda say: Engine(say, FAKE_ENGINE))
+    monkeypatch.setattr("tui.presets.screen.Engine", lambda say: Engine(say, FAKE_ENGINE))
     monkeypatch.setattr("tui.telemetry.gpus", lambda: GpuReport(reason="There is no NVIDIA driver on this machine."))
     (tmp_path / "runs").mkdir()
     return tmp_path / "runs"
@@ -43,7 +45,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def chosen(screen: Any, pilot: Pilot[Any]) -> None:
     """Wait until a preset is shown and counted."""
-    await until(pilot, lambda: screen.draft is not None and screen.plan.parameters is not None and screen.plan.memory is not None)
+    await until(
+        pilot,
+        lambda: screen.draft is not None and screen.plan.parameters is not None and screen.plan.memory is not None,
+    )
     await pilot.pause()
 
 
@@ -54,7 +59,9 @@ async def edit(screen: Any, pilot: Pilot[Any], name: str, value: str) -> None:
     await pilot.pause()
     await pilot.press("e")
     screen.query_one("#value", Input).value = ""
-    await pilot.press(*(("full_stop" if c == "." else "minus" if c == "-" else "underscore" if c == "_" else c) for c in value))
+    await pilot.press(
+        *(("full_stop" if c == "." else "minus" if c == "-" else "underscore" if c == "_" else c) for c in value)
+    )
     await pilot.pause()
 
 
@@ -189,14 +196,16 @@ time.sleep(60)
     return [sys.executable, "-c", script]
 
 
-async def test_enter_starts_a_run_that_outlives_the_screen(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_enter_starts_a_run_that_outlives_the_screen(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[list[str]] = []
 
     def command(preset: str, name: str, assignments: list[str]) -> list[str]:
         asked.append([preset, name, *assignments])
         return leaves_a_run(name, root, tmp_path / "ready")
 
-    monkeypatch.setattr(starting, "command", command)
+    monkeypatch.setattr(launch, "command", command)
     async with opened(root, "presets", preset="quick") as (app, screen, pilot):
         await chosen(screen, pilot)
         screen.draft.change("training.seed", "7")
@@ -220,8 +229,10 @@ async def test_enter_starts_a_run_that_outlives_the_screen(root: Path, tmp_path:
 
 
 async def test_a_start_that_fails_says_what_it_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    complaint = "import sys; print('There is no corpus or file novel.txt. Check the path.', file=sys.stderr); sys.exit(2)"
-    monkeypatch.setattr(starting, "command", lambda *_: [sys.executable, "-c", complaint])
+    complaint = (
+        "import sys; print('There is no corpus or file novel.txt. Check the path.', file=sys.stderr); sys.exit(2)"
+    )
+    monkeypatch.setattr(launch, "command", lambda *_: [sys.executable, "-c", complaint])
     async with opened(root, "presets", preset="quick") as (app, screen, pilot):
         await chosen(screen, pilot)
         await pilot.press("s")
@@ -260,7 +271,7 @@ async def test_folded_list_settings_and_plan_are_tabs(root: Path) -> None:
 
 
 def test_the_command_is_lm_train_with_the_changes() -> None:
-    assert starting.command("exp12", "r1", ["model.n_layer=2", "training.seed=1"])[1:] == [
+    assert launch.command("exp12", "r1", ["model.n_layer=2", "training.seed=1"])[1:] == [
         "-m", "cli", "train", "--preset", "exp12", "--run", "r1", "--set", "model.n_layer=2", "--set", "training.seed=1",
     ]  # fmt: skip
 
@@ -279,7 +290,13 @@ def test_edits_are_valid_alone_or_wrong_together() -> None:
 
 # Estimates.
 
-TRANSFORMER = {"model.n_layer": 2, "model.n_embd": 64, "model.block_size": 32, "training.batch_size": 4, "training.precision": "fp32"}
+TRANSFORMER = {
+    "model.n_layer": 2,
+    "model.n_embd": 64,
+    "model.block_size": 32,
+    "training.batch_size": 4,
+    "training.precision": "fp32",
+}
 
 
 def test_memory_in_closed_form() -> None:
@@ -309,14 +326,23 @@ def test_memory_follows_the_settings(settings: dict[str, Any], part: str, factor
 
 
 def test_which_memory_a_device_means() -> None:
-    cards, cpu = GpuReport((Gpu(0, memory_total_bytes=8 * GIB), Gpu(1, memory_total_bytes=24 * GIB))), Cpu(None, (), 1 * GIB, 16 * GIB)
+    cards, cpu = (
+        GpuReport((Gpu(0, memory_total_bytes=8 * GIB), Gpu(1, memory_total_bytes=24 * GIB))),
+        Cpu(None, (), 1 * GIB, 16 * GIB),
+    )
     totals = {device: machine_for(device, cards, cpu).total for device in ("auto", "cuda", "cuda:1", "cpu")}
     assert totals == {"auto": 8 * GIB, "cuda": 8 * GIB, "cuda:1": 24 * GIB, "cpu": 16 * GIB}
     assert machine_for("auto", GpuReport(), cpu).total == 16 * GIB
 
 
 def evidence(config: Config, **changes: Any) -> Evidence:
-    usual = {"name": "exp12-1", "tokens_per_second": 1000.0, "tokens_per_epoch": 50_000.0, "parameters": 10, "when": 1.0}
+    usual = {
+        "name": "exp12-1",
+        "tokens_per_second": 1000.0,
+        "tokens_per_epoch": 50_000.0,
+        "parameters": 10,
+        "when": 1.0,
+    }
     return Evidence(config=config.to_dict(), **{**usual, **changes})
 
 
@@ -363,8 +389,20 @@ async def test_a_real_training_is_started_counted_and_watched(tmp_path: Path, mo
     text = tmp_path / "text.txt"
     text.write_text("".join(f"The castle number {n} was old and the door was shut.\n" for n in range(400)))
     root = tmp_path / "runs"
-    tiny = {"data.corpus": str(text), "tokenizer.kind": "char", "model.vocab_size": "100", "model.n_layer": "1", "model.n_embd": "16"}
-    tiny |= {"model.n_head": "2", "model.block_size": "16", "training.batch_size": "4", "training.epochs": "0", "training.max_steps": "30"}
+    tiny = {
+        "data.corpus": str(text),
+        "tokenizer.kind": "char",
+        "model.vocab_size": "100",
+        "model.n_layer": "1",
+        "model.n_embd": "16",
+    }
+    tiny |= {
+        "model.n_head": "2",
+        "model.block_size": "16",
+        "training.batch_size": "4",
+        "training.epochs": "0",
+        "training.max_steps": "30",
+    }
     async with opened(root, "presets", preset="quick") as (app, screen, pilot):
         await until(pilot, lambda: screen.draft is not None)
         for name, value in tiny.items():
@@ -374,7 +412,9 @@ async def test_a_real_training_is_started_counted_and_watched(tmp_path: Path, mo
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, AskName))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, WatchScreen) or "did not start" in str(app._notifications), 40)
+        await until(
+            pilot, lambda: isinstance(app.screen, WatchScreen) or "did not start" in str(app._notifications), 40
+        )
         run = find_run("quick-1", root)
         await until(pilot, lambda: run.state() == "finished", 60)
         start_event = run.history().start[0]

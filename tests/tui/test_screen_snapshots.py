@@ -1,4 +1,6 @@
-"""Pictures of Presets, Write, Compare and GPU in three sizes, from recorded data at a frozen hour; see test_snapshots.py."""
+"""Pictures of Presets, Write, Compare and GPU in three sizes, from recorded data at a frozen hour; see
+test_snapshots.py.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from tui.app import LmApp
 from tui.engine.client import Engine
 from tui.messages import TelemetryChanged
 from tui.telemetry import Snapshot
-from tui.widgets import run_list
+from tui.watch import run_list
 
 GIB = 2**30
 PROCESSES = (GpuProcess(77, "x", 5 * GIB), GpuProcess(1187, "python", 7 * GIB))
@@ -44,8 +46,8 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LmApp:
     monkeypatch.setattr(run_list, "time", clock)
     monkeypatch.setattr("tui.app.time", clock)
     monkeypatch.setattr(LmApp, "watch_machine", lambda self: None)
-    for screen in ("presets", "write"):
-        monkeypatch.setattr(f"tui.screens.{screen}.Engine", lambda say: Engine(say, FAKE_ENGINE))
+    for screen in ("presets", "generate"):
+        monkeypatch.setattr(f"tui.{screen}.screen.Engine", lambda say: Engine(say, FAKE_ENGINE))
     app = LmApp(root=root)
     app.selected = "beta"
     return app
@@ -53,8 +55,12 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LmApp:
 
 def reading(gpus: GpuReport, second: int) -> TelemetryChanged:
     load = (second * 7 % 10) / 10
-    cards = tuple(card if card.utilization is None else Gpu(**{**vars(card), "utilization": load}) for card in gpus.gpus)
-    return TelemetryChanged(Snapshot(EPOCH + second, GpuReport(cards, gpus.reason), CPU, {"beta": Process(77, 5 * GIB, 9, second / 2)}))
+    cards = tuple(
+        card if card.utilization is None else Gpu(**{**vars(card), "utilization": load}) for card in gpus.gpus
+    )
+    return TelemetryChanged(
+        Snapshot(EPOCH + second, GpuReport(cards, gpus.reason), CPU, {"beta": Process(77, 5 * GIB, 9, second / 2)})
+    )
 
 
 @sizes
@@ -90,7 +96,12 @@ def test_write(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bo
 def test_compare(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bool]) -> None:
     async def act(pilot: Pilot[Any]) -> None:
         screen: Any = app.screen
-        await until(pilot, lambda: len(screen.query_one("#runs-table").rows) == 2 and all(name in app.data for name in ("alpha", "beta")))
+        await until(
+            pilot,
+            lambda: (
+                len(screen.query_one("#runs-table").rows) == 2 and all(name in app.data for name in ("alpha", "beta"))
+            ),
+        )
         await asyncio.sleep(0.6)
         await pilot.pause()
 
@@ -115,7 +126,9 @@ def test_gpu(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bool
     assert snap_compare(app, terminal_size=size, run_before=lambda pilot: read_machine(pilot, GpuReport(CARDS)))
 
 
-def test_gpu_without_a_driver_in_ascii(app: LmApp, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_without_a_driver_in_ascii(
+    app: LmApp, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LM_ASCII", "1")
     app.settings.mode = "gpu"
     assert snap_compare(app, terminal_size=(120, 40), run_before=lambda pilot: read_machine(pilot, NO_DRIVER))

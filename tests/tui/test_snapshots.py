@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from tests.tui.recorded import EPOCH, finish, record, training
 from tui.app import LmApp
-from tui.widgets import run_list
+from tui.watch import run_list
 from tui.widgets.chart_view import ChartView
 
 SIZES = ((80, 24), (120, 40), (200, 60))

@@ -1,4 +1,6 @@
-"""The whole program in a real terminal: start from Presets, watch, pause, write, kill the screen, find the training alive, stop it."""
+"""The whole program in a real terminal: start from Presets, watch, pause, write, kill the screen, find the training
+alive, stop it.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,21 @@ class Tmux:
 
     def open(self) -> None:
         """Start the screen."""
-        places = {"LM_RUNS": self._folder / "runs", "LM_STATE": self._folder / "state", "LM_CACHE": self._folder / "cache", "OMP_NUM_THREADS": 1}
+        places = {
+            "LM_RUNS": self._folder / "runs",
+            "LM_STATE": self._folder / "state",
+            "LM_CACHE": self._folder / "cache",
+            "OMP_NUM_THREADS": 1,
+        }
         # A shell would outlive the screen; exec makes the pane's process the screen itself.
-        command = ["env", *(f"{name}={value}" for name, value in places.items()), "LC_ALL=C.UTF-8", sys.executable, "-c", CODE]
+        command = [
+            "env",
+            *(f"{name}={value}" for name, value in places.items()),
+            "LC_ALL=C.UTF-8",
+            sys.executable,
+            "-c",
+            CODE,
+        ]
         self._tmux("-f", "/dev/null", "new-session", "-d", "-s", "lm", "-x", "160", "-y", "50", *command)
 
     def pid(self) -> int:
@@ -62,9 +76,16 @@ class Tmux:
         subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, check=False, timeout=20)
 
     def _tmux(self, *arguments: str) -> str:
-        # The environment is given in so many words: readline, once imported, hides COLUMNS and LINES of its own in the inherited one.
+        # The environment is given in so many words: readline, once imported, hides COLUMNS and LINES of its own in the
+        # inherited one.
         done = subprocess.run(
-            ["tmux", "-S", self._socket, *arguments], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=True, timeout=20
+            ["tmux", "-S", self._socket, *arguments],
+            cwd=ROOT,
+            env=dict(os.environ),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
         )
         return done.stdout
 
@@ -94,7 +115,9 @@ def wait_until_beyond(run: Run, step: int, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def test_a_training_is_started_watched_steered_written_with_and_outlives_the_screen(screen: Tmux, tmp_path: Path) -> None:
+def test_a_training_is_started_watched_steered_written_with_and_outlives_the_screen(
+    screen: Tmux, tmp_path: Path
+) -> None:
     run = Run(tmp_path / "runs" / "quick-1")
     screen.wait_for("quick")
     screen.press("s")

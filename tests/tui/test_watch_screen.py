@@ -18,12 +18,12 @@ from textual.widgets import Input, Static
 from lmcore.runs import ControlReader, Run, identity
 from tests.tui.recorded import evaluation, record, record_all, sample, start, train, training
 from tui.app import LmApp
-from tui.screens.dialogs import AskName, Confirm
-from tui.screens.watch import WatchScreen
 from tui.settings import load_settings
+from tui.watch.run_list import RunList
+from tui.watch.screen import WatchScreen
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.chart_view import ChartView
-from tui.widgets.run_list import RunList
+from tui.widgets.dialogs import AskName, Confirm
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: flo
 
 
 @asynccontextmanager
-async def watching(root: Path, run: str | None = None, size: tuple[int, int] = (150, 42)) -> AsyncIterator[tuple[LmApp, WatchScreen, Pilot[Any]]]:
+async def watching(
+    root: Path, run: str | None = None, size: tuple[int, int] = (150, 42)
+) -> AsyncIterator[tuple[LmApp, WatchScreen, Pilot[Any]]]:
     """An open app whose list is there and whose selected run has been read."""
     app = LmApp(root=root, run=run)
     async with app.run_test(size=size) as pilot:
@@ -74,7 +76,13 @@ def titles(screen: WatchScreen) -> str:
 async def test_the_list_shows_every_run_with_its_state_and_its_best_perplexity(root: Path) -> None:
     async with watching(root) as (app, screen, _):
         shown = text_of(screen.list)
-        for name, state in {"whole": "✓ finished", "killed": "✗ crashed", "torn": "■ stopped", "alive": "▶ 30%", "empty": "· created"}.items():
+        for name, state in {
+            "whole": "✓ finished",
+            "killed": "✗ crashed",
+            "torn": "■ stopped",
+            "alive": "▶ 30%",
+            "empty": "· created",
+        }.items():
             line = next(line for line in shown.splitlines() if line[2:].startswith(name))
             assert state in line
         assert "7 runs · 1 training" in text_of(screen.query_one("#status", Static))
@@ -157,7 +165,14 @@ async def test_v_cycles_through_every_curve(root: Path) -> None:
             await pilot.pause()
             seen.add(titles(screen).split(" ──")[0])
             assert "no data yet" not in text_of(screen.query_one(ChartView))
-        assert seen == {"Perplexity", "Loss", "Learning rate", "Gradient norm", "Tokens per second", "Next-token accuracy"}
+        assert seen == {
+            "Perplexity",
+            "Loss",
+            "Learning rate",
+            "Gradient norm",
+            "Tokens per second",
+            "Next-token accuracy",
+        }
 
 
 async def test_the_cursor_reads_values_and_scrubs_the_samples(root: Path) -> None:
@@ -380,7 +395,9 @@ async def test_an_exception_in_a_panel_shows_there_and_in_the_log_and_the_rest_l
         assert not panel.has_class("-failed")
 
 
-async def test_an_exception_while_drawing_or_in_a_handler_stays_in_its_panel(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_exception_while_drawing_or_in_a_handler_stays_in_its_panel(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with watching(root, run="whole") as (app, screen, pilot):
         monkeypatch.setattr(ChartView, "render_line", lambda *_: 1 / 0)
         screen.query_one(ChartView).refresh()
@@ -392,7 +409,12 @@ async def test_an_exception_while_drawing_or_in_a_handler_stays_in_its_panel(roo
 
 
 async def test_terminal_codes_in_names_and_samples_are_harmless(root: Path) -> None:
-    record(root, "evil", [start(), train(10), sample(10, "\x1b]0;owned\x07 \x1b[31mred")], settings={"data.corpus": "a\x1b[2Jb"})
+    record(
+        root,
+        "evil",
+        [start(), train(10), sample(10, "\x1b]0;owned\x07 \x1b[31mred")],
+        settings={"data.corpus": "a\x1b[2Jb"},
+    )
     async with watching(root, run="evil", size=(200, 50)) as (_, screen, pilot):
         await until(pilot, lambda: "owned" in text_of(screen.query_one("#samples")))
         everything = text_of(screen.query_one("#samples")) + text_of(screen.list) + text_of(screen.query_one("#facts"))
@@ -406,7 +428,14 @@ async def test_selection_axes_theme_and_layout_survive_a_restart(root: Path) -> 
         await pilot.press("space", "x", "t", "l", "m")
         assert app.theme == "lm-light"
     saved = load_settings()
-    assert (saved.run, saved.overlay, saved.x_axis, saved.theme, saved.layout, saved.smoothing) == ("nan", ["nan"], "epoch", "lm-light", "wide", 0.9)
+    assert (saved.run, saved.overlay, saved.x_axis, saved.theme, saved.layout, saved.smoothing) == (
+        "nan",
+        ["nan"],
+        "epoch",
+        "lm-light",
+        "wide",
+        0.9,
+    )
     async with watching(root) as (app, screen, _):
         assert app.selected == "nan"
         assert app.theme == "lm-light"

@@ -79,7 +79,11 @@ def test_only_followed_and_active_runs_are_read(root: Path) -> None:
 
 
 def test_the_end_of_a_run_is_told_once(root: Path) -> None:
-    run = record(root, "a", [start(**identity()), train(10), {"kind": "heartbeat", "time": time.time(), "step": 10, "paused": False}])
+    run = record(
+        root,
+        "a",
+        [start(**identity()), train(10), {"kind": "heartbeat", "time": time.time(), "step": 10, "paused": False}],
+    )
     watcher = Watcher(root)
     assert watcher.poll_rows().notices == []
     append(run, finish(10, "diverged"))
@@ -91,7 +95,11 @@ def test_the_end_of_a_run_is_told_once(root: Path) -> None:
 @pytest.mark.parametrize("what", ["nan", "divergence", "plateau", "overfit"])
 def test_alarms_are_told_when_they_happen_and_marked_for_good(root: Path, what: str) -> None:
     old = {"kind": "warning", "time": 1.0, "step": 5, "what": what, "message": "before the screen was opened"}
-    run = record(root, "a", [start(**identity()), train(10), old, {"kind": "heartbeat", "time": time.time(), "step": 10, "paused": False}])
+    run = record(
+        root,
+        "a",
+        [start(**identity()), train(10), old, {"kind": "heartbeat", "time": time.time(), "step": 10, "paused": False}],
+    )
     watcher = Watcher(root)
     watcher.poll_rows()
     assert watcher.poll_curves().notices == []
@@ -166,7 +174,14 @@ def test_a_file_that_began_anew_is_read_anew(root: Path) -> None:
 
 def test_missing_and_odd_values_become_gaps_and_positions_never_go_back() -> None:
     columns = Columns(("step", "epoch", "loss"))
-    columns.extend([{"step": 1, "epoch": 0.1, "loss": 3.0}, {"step": 2, "loss": None}, {"step": 3, "epoch": "x", "loss": "much"}, {"loss": True}])
+    columns.extend(
+        [
+            {"step": 1, "epoch": 0.1, "loss": 3.0},
+            {"step": 2, "loss": None},
+            {"step": 3, "epoch": "x", "loss": "much"},
+            {"loss": True},
+        ]
+    )
     assert columns["step"].tolist() == [1, 2, 3, 3]
     assert columns["epoch"].tolist() == [0.1, 0.1, 0.1, 0.1]
     assert np.isnan(columns["loss"][1:]).all()
@@ -211,6 +226,8 @@ def test_a_request_is_requested_then_acknowledged_then_done() -> None:
 
 
 def test_samples_and_evaluations_of_other_splits_stay_apart(root: Path) -> None:
-    data = read(record(root, "a", [start(), evaluation(10, 5.0), evaluation(20, 4.0) | {"split": "test"}, sample(10, " x")]))
+    data = read(
+        record(root, "a", [start(), evaluation(10, 5.0), evaluation(20, 4.0) | {"split": "test"}, sample(10, " x")])
+    )
     assert [e["step"] for e in data.evals] == [10]
     assert len(data.val) == 1

@@ -41,7 +41,9 @@ class Canvas:
         return self.height * self.dots_y
 
     def spans(self, top: Floats, bottom: Floats, style: int, character: str) -> None:
-        """Fill each column of dots from row `top` [columns] to row `bottom` [columns] (fractions are rounded); NaN: nothing."""
+        """Fill each column of dots from row `top` [columns] to row `bottom` [columns] (fractions are rounded); NaN:
+        nothing.
+        """
         with np.errstate(invalid="ignore"):
             shown = (bottom >= -0.5) & (top <= self.rows - 0.5)
             first, last = np.rint(top), np.rint(bottom)

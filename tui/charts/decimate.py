@@ -14,7 +14,8 @@ BLOCKS_PER_COLUMN = 8
 
 
 class Pyramid:
-    """Least and greatest of every 16, 256, ... values, kept up while values are appended: a redraw never visits a million points.
+    """Least and greatest of every 16, 256, ... values, kept up while values are appended: a redraw never visits a
+    million points.
 
     Infinities, and what is beyond 1e100, count as missing; a block without a value is NaN.
     """

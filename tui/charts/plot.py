@@ -14,7 +14,8 @@ from tui.charts.growing import Floats
 from tui.charts.ticks import format_count, format_time, format_value, linear_ticks, log_ticks, time_ticks
 from tui.charts.viewport import Viewport
 
-# Styles are numbers; who draws the cells gives them colours. A series' own style is SERIES + its colour, its ghost's GHOST + its colour.
+# Styles are numbers; who draws the cells gives them colours. A series' own style is SERIES + its colour, its ghost's
+# GHOST + its colour.
 BLANK, AXIS, LABEL, CURSOR, BEST, WARNING, LR_CHANGE = range(7)
 SERIES, GHOST = 16, 48
 MARK_STYLES = {"best": BEST, "warning": WARNING, "lr": LR_CHANGE}
@@ -95,7 +96,8 @@ def draw(plot: Plot, width: int, height: int, *, ascii_only: bool = False) -> Dr
         page.put(max((width - len(plot.empty)) // 2, 0), height // 2, plot.empty, AXIS)
         return Drawing(page, 0, width, 0.0, 1.0)
     x_low, x_high = plot.viewport.span(*reach)
-    # The labels' width depends on the range, the range on the columns: a first pass with the full width settles the range.
+    # The labels' width depends on the range, the range on the columns: a first pass with the full width settles the
+    # range.
     visible = [_visible(series, x_low, x_high, width * page.dots_x, plot.log_y) for series in plot.series]
     y_low, y_high = _y_range(visible)
     y_ticks = [] if plot.bare else _y_ticks(y_low, y_high, max(2, (height - 2) // 3), plot.log_y)
@@ -130,7 +132,9 @@ def x_reach(series: list[Series]) -> tuple[float, float] | None:
 
 @dataclass
 class _Visible:
-    """The part of a curve that is on the screen, with one point more at each side, reduced; `low` and `high` on the y scale."""
+    """The part of a curve that is on the screen, with one point more at each side, reduced; `low` and `high` on the y
+    scale.
+    """
 
     x: Floats
     low: Floats
@@ -215,7 +219,9 @@ def _interpolate(shown: _Visible, at: Floats) -> Floats:
 
 
 def _draw_markers(area: Canvas, series: Series, shown: _Visible, place: _Scale) -> None:
-    """At points that keep some cells apart; each series starts elsewhere, so that markers of close curves do not cover each other."""
+    """At points that keep some cells apart; each series starts elsewhere, so that markers of close curves do not cover
+    each other.
+    """
     apart = 3 if series.mark_points else max(area.width // 4, 12)
     next_free = 0 if series.mark_points else 2 + 3 * series.colour
     rows = place.row((shown.low + shown.high) / 2)

@@ -12,7 +12,8 @@ BLOCK = 32
 class Ema:
     """Debiased exponential moving average, fed in pieces.
 
-    m_t = beta m_{t-1} + (1 - beta) y_t, shown as m_t / (1 - beta^t) (Kingma & Ba 2015, section 3). Values that are not finite are
+    m_t = beta m_{t-1} + (1 - beta) y_t, shown as m_t / (1 - beta^t) (Kingma & Ba 2015, section 3). Values that are not
+    finite are
     passed over: they stay gaps, and the average goes on behind them.
     """
 

@@ -23,12 +23,19 @@ def linear_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:
-    """Ticks for a logarithmic axis within [low, high], both above 0: powers of ten, with 2 and 5 or finer where there is room."""
+    """Ticks for a logarithmic axis within [low, high], both above 0: powers of ten, with 2 and 5 or finer where there
+    is room.
+    """
     if not (0 < low <= high < math.inf) or most < 1:
         return []
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for factors in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
-        ticks = [factor * 10.0**power for power in range(first, last + 1) for factor in factors if low <= factor * 10.0**power <= high]
+        ticks = [
+            factor * 10.0**power
+            for power in range(first, last + 1)
+            for factor in factors
+            if low <= factor * 10.0**power <= high
+        ]
         if 2 <= len(ticks) <= most:
             return ticks
     decades = [10.0**power for power in range(first, last + 1) if low <= 10.0**power <= high]

@@ -1,1 +1,1 @@
-"""The parts of the Compare screen."""
+"""The Compare screen and the panels only it uses."""

@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import DataTable, Static
 
-from lmcore.runs.compare import Comparison
+from lmcore.lab.compare import Comparison
 from lmcore.text import harmless, human_bytes, human_count, human_time
 from tui.panel import Panel
-from tui.preset_room.draft import value_text
+from tui.presets.draft import value_text
 from tui.theme import MARKERS, MARKERS_ASCII, ascii_only
 
 # Key of a row, title, how it is written.
@@ -72,7 +72,9 @@ class TablePanel(Panel):
             cells = [Text(name, style=weight)]
             for key, _, write in shown:
                 text = "" if row.get(key) is None else harmless(write(row[key]), keep_newlines=False)
-                cells.append(Text(text, style=weight if key == best else "", justify="left" if key in WORDS else "right"))
+                cells.append(
+                    Text(text, style=weight if key == best else "", justify="left" if key in WORDS else "right")
+                )
             lines.append(cells)
         titles = [Text("run"), *(Text(title, justify="left" if key in WORDS else "right") for key, title, _ in shown)]
         fill(table, titles, lines, [row["name"] for row in comparison.rows])
@@ -85,7 +87,9 @@ class TablePanel(Panel):
         by = (comparison.best_by or "").replace("_", " ")
         starred = f" Starred: the lowest {by} of each architecture." if by else ""
         warn = "" if comparison.comparability.level == "tokens" else "! " if ascii_only() else "⚠ "
-        self.query_one("#note", Static).update(Content.styled(f"{warn}{comparison.comparability.note}{starred}", "$warning" if warn else ""))
+        self.query_one("#note", Static).update(
+            Content.styled(f"{warn}{comparison.comparability.note}{starred}", "$warning" if warn else "")
+        )
 
     def show_nothing(self) -> None:
         """There are no runs."""
@@ -107,7 +111,9 @@ class DifferencesPanel(Panel):
         if not differences:
             fill(table, [Text("the settings are the same" if len(names) > 1 else "choose more runs (a)")], [], [])
             return
-        lines = [[Text(setting), *(self._cell(values[name]) for name in names)] for setting, values in differences.items()]
+        lines = [
+            [Text(setting), *(self._cell(values[name]) for name in names)] for setting, values in differences.items()
+        ]
         fill(table, [Text("setting"), *(Text(harmless(name)) for name in names)], lines, list(differences))
 
     def _cell(self, value: Any) -> Text:

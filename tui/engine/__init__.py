@@ -1,1 +1,3 @@
-"""A process beside the screen that computes with torch, so that neither its imports, its memory nor its crashes touch the screen."""
+"""A process beside the screen that computes with torch, so that neither its imports, its memory nor its crashes touch
+the screen.
+"""

@@ -23,7 +23,9 @@ HOUSE = Path(__file__).resolve().parents[2]
 
 
 class EngineSaid(Message):
-    """An answer of the computing process; `values` as in tui/engine/server.py. `what` is `lost` when the process died at work."""
+    """An answer of the computing process; `values` as in tui/engine/server.py. `what` is `lost` when the process died
+    at work.
+    """
 
     def __init__(self, values: dict[str, Any]) -> None:
         super().__init__()
@@ -115,5 +117,13 @@ class Engine:
             log.info("the computing process was closed")
         if process is self._process:
             for job in sorted(self._open):
-                self._say(EngineSaid({"id": job, "what": "lost", "message": "The computing process ended unexpectedly; engine.log says why."}))
+                self._say(
+                    EngineSaid(
+                        {
+                            "id": job,
+                            "what": "lost",
+                            "message": "The computing process ended unexpectedly; engine.log says why.",
+                        }
+                    )
+                )
             self._open.clear()

@@ -1,11 +1,13 @@
 """The computing process: counts parameters and writes text, one job after another.
 
-`python -m tui.engine.server` reads requests from stdin and answers on stdout, one JSON object a line. Every answer carries the request's `id`.
+`python -m tui.engine.server` reads requests from stdin and answers on stdout, one JSON object a line. Every answer
+carries the request's `id`.
 
     {"op": "count", "id", "config"}                            -> count {"total", "learnable"}, null before the text is read
     {"op": "write", "id", "folders", "prompt", "settings",     -> for each column: loading, ready {"step", "notices"},
      "num_samples", "alternatives", "device", "threads"}          pieces [[column, sample, text, probability, nll, alternatives]],
-                                                                  done {"tokens", "seconds", "nll"} or failed {"message"}; at last ended
+                                                                  done {"tokens", "seconds", "nll"} or failed
+                                                                  {"message"}; at last ended
     {"op": "stop", "id"}                                       -> nothing more of that job is computed; it ends as above
 
 The process ends when stdin does, also when the screen was killed.
@@ -29,9 +31,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from lmcore.errors import LmError
 
 if TYPE_CHECKING:
-    from lmcore.generation import Piece, Writer
+    from lmcore.generation import Piece, TextGenerator
 
-KEPT_WRITERS = 4
+KEPT_GENERATORS = 4
 BATCH_SECONDS = 0.03  # pieces that come closer together travel in one line
 
 Answer = Callable[..., None]
@@ -54,7 +56,7 @@ class Server:
 
     answer: Answer
     stopped: set[int] = field(default_factory=set)
-    _writers: dict[tuple[str, str], Writer] = field(default_factory=dict)
+    _generators: dict[tuple[str, str], TextGenerator] = field(default_factory=dict)
     _waiting: list[list[Any]] = field(default_factory=list)
     _sent_at: float = 0.0
 
@@ -81,7 +83,9 @@ class Server:
 
         if request.get("threads"):
             torch.set_num_threads(request["threads"])
-        columns = [column for index in range(len(request["folders"])) if (column := self._open(request, index)) is not None]
+        columns = [
+            column for index in range(len(request["folders"])) if (column := self._open(request, index)) is not None
+        ]
         while columns and request["id"] not in self.stopped:
             # In turns, so that all columns grow together.
             columns = [column for column in columns if self._advance(request["id"], column)]
@@ -96,29 +100,29 @@ class Server:
             return None
         self.answer(job, "loading", column=index)
         try:
-            writer = self._writer(request["folders"][index], request.get("device", "auto"))
-            pieces = writer.write(
+            generator = self._generator(request["folders"][index], request.get("device", "auto"))
+            pieces = generator.generate(
                 request["prompt"],
                 GenerationConfig.model_validate(request["settings"]),
                 num_samples=request["num_samples"],
                 cancelled=lambda: job in self.stopped,
                 alternatives=request["alternatives"],
             )
-            self.answer(job, "ready", column=index, step=writer.step, notices=writer.notices(request["prompt"]))
+            self.answer(job, "ready", column=index, step=generator.step, notices=generator.notices(request["prompt"]))
         except Exception as error:
             self.answer(job, "failed", column=index, message=explain(error))
             return None
         return Column(index, iter(pieces))
 
-    def _writer(self, folder: str, device: str) -> Writer:
-        from lmcore.generation import load_writer
+    def _generator(self, folder: str, device: str) -> TextGenerator:
+        from lmcore.generation import load_generator
 
         key = (folder, device)
-        writer = self._writers.pop(key, None) or load_writer(Path(folder), device)
-        self._writers[key] = writer
-        while len(self._writers) > KEPT_WRITERS:
-            del self._writers[next(iter(self._writers))]
-        return writer
+        generator = self._generators.pop(key, None) or load_generator(Path(folder), device)
+        self._generators[key] = generator
+        while len(self._generators) > KEPT_GENERATORS:
+            del self._generators[next(iter(self._generators))]
+        return generator
 
     def _advance(self, job: int, column: Column) -> bool:
         """Write one piece more; False when there is none."""
@@ -161,7 +165,9 @@ def explain(error: Exception) -> str:
 
 
 def listen(stream: TextIO, jobs: queue.Queue[dict[str, Any]], stopped: set[int]) -> None:
-    """Put jobs into the queue; a stop takes effect at once, while another job computes. The end of the stream ends the process."""
+    """Put jobs into the queue; a stop takes effect at once, while another job computes. The end of the stream ends the
+    process.
+    """
     for line in stream:
         request = json.loads(line)
         if request["op"] == "stop":

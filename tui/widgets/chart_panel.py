@@ -27,7 +27,9 @@ MAX_SERIES = len(MARKERS)
 
 
 class ChartPanel(Panel):
-    """Curves of one metric. `slots` maps run names to series numbers; the first run is the one that marks and cursor belong to."""
+    """Curves of one metric. `slots` maps run names to series numbers; the first run is the one that marks and cursor
+    belong to.
+    """
 
     TITLE = "Curves"
 
@@ -91,10 +93,16 @@ class ChartPanel(Panel):
                 raw = data.curve(self.metric, "train")
                 series.append(Series(name, data.x("train", self.x_kind), raw or train, slot, ghost=True))
             # One run needs no marker on its train curve: the dashes of the validation tell the two apart.
-            series.append(Series(f"{name} train", data.x("train", self.x_kind), train, slot, marker if len(self.slots) > 1 else ""))
+            series.append(
+                Series(
+                    f"{name} train", data.x("train", self.x_kind), train, slot, marker if len(self.slots) > 1 else ""
+                )
+            )
         val = data.curve(self.metric, "val")
         if val is not None and len(val):
-            series.append(Series(f"{name} valid", data.x("val", self.x_kind), val, slot, marker, dashed=True, mark_points=True))
+            series.append(
+                Series(f"{name} valid", data.x("val", self.x_kind), val, slot, marker, dashed=True, mark_points=True)
+            )
         return series
 
     def _marks(self, data: RunData) -> list[Mark]:
@@ -103,7 +111,14 @@ class ChartPanel(Panel):
         field = METRICS[self.metric].val
         if data.best and field:
             value = number(data.best.get(field))
-            marks.append(self._mark("best", data, number(data.best.get("step")), math.exp(value) if METRICS[self.metric].exponential else value))
+            marks.append(
+                self._mark(
+                    "best",
+                    data,
+                    number(data.best.get("step")),
+                    math.exp(value) if METRICS[self.metric].exponential else value,
+                )
+            )
         return [mark for mark in marks if mark is not None]
 
     def _mark(self, kind: str, data: RunData, step: float, y: float | None = None) -> Mark | None:
@@ -113,10 +128,17 @@ class ChartPanel(Panel):
     def _label(self, shown: Mapping[str, RunData]) -> None:
         smoothing = f"smooth {self.settings.smoothing:g}" if self.settings.smoothing else "not smoothed"
         how = " · ".join(
-            ["log y" if self.settings.log_y else "linear y", f"x: {self.x_kind}", smoothing, *(["zoomed"] if self.viewport.window else [])]
+            [
+                "log y" if self.settings.log_y else "linear y",
+                f"x: {self.x_kind}",
+                smoothing,
+                *(["zoomed"] if self.viewport.window else []),
+            ]
         )
         self.border_title = Content(
-            f"{METRICS[self.metric].title} ── {how}" if not ascii_only() else f"{METRICS[self.metric].title} -- {how}".replace("·", ",")
+            f"{METRICS[self.metric].title} ── {how}"
+            if not ascii_only()
+            else f"{METRICS[self.metric].title} -- {how}".replace("·", ",")
         )
         self.border_subtitle = Content(self._reading(shown))
         self.query_one("#legend", Static).update(self._legend())
@@ -130,7 +152,11 @@ class ChartPanel(Panel):
         train, valid, best, warned, lr = ("...", "-o-", "*", "!", "v") if ascii_only() else ("──", "╌●╌", "★", "⚠", "▾")
         said = [f"{train} train", f"{valid} valid"] if METRICS[self.metric].train and METRICS[self.metric].val else []
         kinds = {mark.kind for mark in self._plot.marks}
-        said += [text for kind, text in (("best", f"{best} best"), ("warning", f"{warned} warning"), ("lr", f"{lr} lr lowered")) if kind in kinds]
+        said += [
+            text
+            for kind, text in (("best", f"{best} best"), ("warning", f"{warned} warning"), ("lr", f"{lr} lr lowered"))
+            if kind in kinds
+        ]
         legend.append("  ".join(said), style="dim")
         return legend
 
@@ -204,7 +230,11 @@ class ChartPanel(Panel):
         if drawing is None or not self._plot.series:
             return
         width = drawing.x_high - drawing.x_low
-        here = self._plot.cursor if self._plot.cursor is not None and drawing.x_low <= self._plot.cursor <= drawing.x_high else drawing.x_high
+        here = (
+            self._plot.cursor
+            if self._plot.cursor is not None and drawing.x_low <= self._plot.cursor <= drawing.x_high
+            else drawing.x_high
+        )
         self.set_cursor(min(max(here + by * width / max(drawing.width - 1, 1), drawing.x_low), drawing.x_high))
 
     def set_cursor(self, x: float | None) -> None:

@@ -63,7 +63,9 @@ class ChartView(Guarded):
         self._drawing = charts.draw(self._plot, width, height, ascii_only=ascii_only())
         styles = series_styles(theme, self.app.theme_variables, self.background_colors[1])
         canvas = self._drawing.canvas
-        self._strips = [Strip([Segment(text, styles[style]) for text, style in canvas.runs(row)], width) for row in range(height)]
+        self._strips = [
+            Strip([Segment(text, styles[style]) for text, style in canvas.runs(row)], width) for row in range(height)
+        ]
         self._drawn_for = (width, height, theme)
         self.redraws += 1
 

@@ -46,5 +46,7 @@ class Trace(Widget):
         shares: list[float | None] = [*[None] * (width - len(known)), *known]
         # What is known is never drawn as nothing: zero load is a line at the foot.
         levels = [0 if share is None else max(1, round(min(max(share, 0.0), 1.0) * height * 8)) for share in shares]
-        rows = ["".join(glyphs[min(max(level - 8 * floor, 0), 8)] for level in levels) for floor in reversed(range(height))]
+        rows = [
+            "".join(glyphs[min(max(level - 8 * floor, 0), 8)] for level in levels) for floor in reversed(range(height))
+        ]
         return Content("\n".join(rows))

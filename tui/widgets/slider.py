@@ -48,7 +48,9 @@ class Scale:
 
 
 class Slider(Widget, can_focus=True):
-    """`label ━━━━●━━━ 0.8`. Arrow keys move by a step, page keys by ten, home and end to the ends; digits are typed, enter takes them."""
+    """`label ━━━━●━━━ 0.8`. Arrow keys move by a step, page keys by ten, home and end to the ends; digits are typed,
+    enter takes them.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,down", "move(-1)", "less", show=False),

@@ -1,0 +1,202 @@
+"""`lm compare`: one table, the settings that differ, the curves, and with a prompt the texts side by side."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from commands.names import checkpoint_of, expand_ranges
+from commands.output.console import BOLD, DIM, columns, note, pad, paint, put, put_json, wrap
+from commands.output.curves import Curve, put_figure
+from commands.output.tables import Cell, Column, put_table
+from commands.presets import show_value
+from commands.runs import model_name, number
+from lmcore.errors import UsageError
+from lmcore.runs import find_run
+from lmcore.text import harmless, human_bytes, human_count, human_time
+
+if TYPE_CHECKING:
+    from lmcore.lab.compare import Comparison
+    from lmcore.runs import Run
+
+AXES = {"epoch": "epoch", "time": "seconds", "step": "step", "tokens": "tokens"}
+UNITS = {"epoch": "epoch", "time": "minutes of training", "step": "step", "tokens": "tokens"}
+MEASURES = {
+    "perplexity": "perplexity",
+    "word_perplexity": "word perplexity",
+    "bits_per_byte": "bits per byte",
+}
+RUNS_IN_A_FIGURE = 4
+NARROWEST_COLUMN = 28
+
+
+def compare_runs(
+    names: list[str], prompt: str | None, axis: str, max_new_tokens: int, seed: int, *, as_json: bool
+) -> None:
+    """Compare runs by name, path or range."""
+    from lmcore.lab import compare
+
+    if axis not in AXES:
+        raise UsageError(f"There is no axis '{axis}'.", f"Choose one of {', '.join(AXES)}.")
+    runs = _find_all(names)
+    comparison = compare(runs)
+    texts = None if prompt is None else _write_all(runs, prompt, max_new_tokens, seed)
+    if as_json:
+        answer = {
+            "rows": comparison.rows,
+            "best_by": comparison.best_by,
+            "comparability": comparison.comparability._asdict(),
+            "differences": comparison.differences,
+        }
+        put_json(answer if texts is None else {**answer, "prompt": prompt, "texts": texts})
+        return
+    _put_rows(comparison)
+    _put_differences(comparison)
+    _put_curves(comparison, axis)
+    if texts is not None:
+        _put_texts(prompt or "", texts)
+
+
+def _find_all(names: list[str]) -> list[Run]:
+    """The runs of these names; of a range, those that exist.
+
+    Raises:
+        UsageError: a name without a run, or a range without any.
+    """
+    from lmcore.runs import list_runs
+
+    known = {run.name for run in list_runs()}
+    found = []
+    for name in names:
+        expanded = expand_ranges([name])
+        if len(expanded) == 1:
+            found.append(find_run(name))
+            continue
+        there = [each for each in expanded if each in known]
+        if not there:
+            raise UsageError(f"There is none of the runs {name}.", "`lm runs` lists what is there.")
+        if missing := [each for each in expanded if each not in known]:
+            note(f"note: there is no run {', '.join(missing)}; comparing the others.")
+        found += [find_run(each) for each in there]
+    return list({run.path: run for run in found}.values())
+
+
+def _put_rows(comparison: Comparison) -> None:
+    level = comparison.comparability.level
+    measures = ["word_perplexity", "bits_per_byte"] if level == "text" else ["perplexity"]
+    headings = [
+        Column("run"),
+        Column("model"),
+        Column("optimizer"),
+        Column("parameters", True),
+        Column("learnable", True),
+        Column("train ppl", True),
+    ]
+    headings += [Column(f"{split} {_short(measure)}", True) for split in ("val", "test") for measure in measures]
+    headings += [Column("best step", True), Column("time", True), Column("tok/s", True), Column("memory", True)]
+    put_table(headings, [_row(row, measures, comparison.best_by) for row in comparison.rows])
+    put()
+    caption = [comparison.comparability.note]
+    if comparison.best_by:
+        split, _, measure = comparison.best_by.partition("_")
+        caption.append(f"Bold or *: the lowest {split} {MEASURES[measure]} of each architecture.")
+    caption.append(
+        "ppl: perplexity, exp(loss). train ppl: the last epoch's running average, dropout on. val: at the best step. time: of training."
+    )
+    for line in wrap(" ".join(caption), columns()):
+        put(paint(line, DIM, sys.stdout))
+
+
+def _row(row: dict[str, Any], measures: list[str], best_by: str | None) -> list[str | Cell]:
+    figures = [(f"{split}_{measure}", row[f"{split}_{measure}"]) for split in ("val", "test") for measure in measures]
+    return [
+        Cell(row["name"], row["best"]),
+        model_name(row),
+        row["optimizer"] or "?",
+        _count(row["parameters"]),
+        _count(row["learnable"]),
+        number(row["train_perplexity"]),
+        *(
+            Cell(number(value, 4 if column.endswith("byte") else 2), row["best"] and column == best_by)
+            for column, value in figures
+        ),
+        _count(row["best_step"]),
+        "-" if row["seconds"] is None else human_time(row["seconds"]),
+        "-" if row["tokens_per_second"] is None else human_count(row["tokens_per_second"]),
+        "-" if row["memory_bytes"] is None else human_bytes(row["memory_bytes"]),
+    ]
+
+
+def _put_differences(comparison: Comparison) -> None:
+    names = [row["name"] for row in comparison.rows]
+    if len(names) < 2 or not comparison.differences:
+        return
+    put()
+    rows = [
+        [setting, *("-" if values[name] is None else show_value(values[name]) for name in names)]
+        for setting, values in comparison.differences.items()
+    ]
+    put_table([Column("setting that differs"), *(Column(name) for name in names)], rows)
+
+
+def _put_curves(comparison: Comparison, axis: str) -> None:
+    """Perplexity of train (thin) and validation (marked) over the axis, a few runs in each figure."""
+    field = AXES[axis]
+    scale = 60.0 if axis == "time" else 1.0
+    names = [row["name"] for row in comparison.rows]
+    for first in range(0, len(names), RUNS_IN_A_FIGURE):
+        curves = []
+        for group, name in enumerate(names[first : first + RUNS_IN_A_FIGURE]):
+            for split, label in (("train", "train"), ("val", "val")):
+                points = comparison.curves[name][split]
+                x = [None if value is None else value / scale for value in points[field]]
+                curves.append(Curve(f"{name} {label}", x, points["perplexity"], validation=split == "val", group=group))
+        put()
+        put_figure(
+            curves, title="Perplexity, train and validation", x_label=UNITS[axis], y_label="perplexity", log_y=True
+        )
+
+
+def _write_all(runs: list[Run], prompt: str, max_new_tokens: int, seed: int) -> dict[str, str]:
+    """Each run's continuation from its best checkpoint, with the same settings and seed."""
+    from lmcore.config import GenerationConfig
+    from lmcore.generation import load_generator
+
+    settings = GenerationConfig(max_new_tokens=max_new_tokens, seed=seed)
+    texts = {}
+    for run in runs:
+        if not run.checkpoints():
+            note(f"note: {run.name} has no checkpoint yet, so it writes nothing.")
+            continue
+        generator = load_generator(checkpoint_of(run))
+        for notice in generator.notices(prompt):
+            note(f"note: {run.name}: {harmless(notice)}")
+        texts[run.name] = "".join(piece.text for piece in generator.generate(prompt, settings))
+    return texts
+
+
+def _put_texts(prompt: str, texts: dict[str, str]) -> None:
+    """Side by side where each column keeps a readable width, else one below the other."""
+    if not texts:
+        return
+    put()
+    width = (columns() + 3) // len(texts) - 3
+    shown = {name: harmless(prompt + text) for name, text in texts.items()}
+    if width < NARROWEST_COLUMN or len(texts) == 1:
+        for name, text in shown.items():
+            put(paint(name, BOLD, sys.stdout))
+            for line in wrap(text, columns()):
+                put(line)
+        return
+    blocks = [wrap(text, width) for text in shown.values()]
+    put(" | ".join(paint(pad(name, width), BOLD, sys.stdout) for name in shown).rstrip())
+    for i in range(max(len(block) for block in blocks)):
+        put(" | ".join(pad(block[i] if i < len(block) else "", width) for block in blocks).rstrip())
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _short(measure: str) -> str:
+    return {"perplexity": "ppl", "word_perplexity": "word ppl", "bits_per_byte": "bits/byte"}[measure]

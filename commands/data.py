@@ -1,0 +1,77 @@
+"""`lm data`: what corpora there are, and getting more."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from commands.output.console import clip, columns, is_terminal, note, note_data, put, put_json
+from commands.output.tables import Column, put_facts, put_table
+from lmcore.data import add_corpus, fetch_corpus, list_corpora, show_corpus
+from lmcore.text import harmless, human_bytes
+
+# Columns that name, presence and size take in the list of corpora.
+ROOM_FOR_THE_REST = 40
+
+
+def list_all(*, as_json: bool) -> None:
+    """Print every corpus that has a name."""
+    corpora = list_corpora()
+    if as_json:
+        put_json([asdict(corpus) for corpus in corpora])
+        return
+    headings = [
+        Column("corpus"),
+        Column("here"),
+        Column("kind"),
+        Column("size", number=True),
+        Column("splits"),
+        Column("about"),
+    ]
+    room = columns() - ROOM_FOR_THE_REST if is_terminal(sys.stdout) else None
+    rows = [
+        [
+            corpus.name,
+            "yes" if corpus.available else "no" if corpus.problem else "fetch",
+            corpus.kind,
+            human_bytes(corpus.bytes) if corpus.bytes else "-",
+            " ".join(corpus.splits) or "cut",
+            clip(corpus.problem or corpus.about or corpus.where, room),
+        ]
+        for corpus in corpora
+    ]
+    put_table(headings, rows, dispensable=("splits", "kind"))
+
+
+def show(name: str, *, as_json: bool) -> None:
+    """Print one corpus and how it begins."""
+    corpus = show_corpus(name)
+    if as_json:
+        put_json(asdict(corpus))
+        return
+    facts = [
+        ("corpus", corpus.name),
+        ("where", corpus.where + ("" if corpus.available else f" (not here yet: `lm data fetch {corpus.name}`)")),
+        ("kind", corpus.kind),
+        ("size", human_bytes(corpus.bytes) if corpus.bytes else "unknown"),
+        ("splits", ", ".join(corpus.splits) or "cut by data.val_fraction and data.test_fraction"),
+        ("licence", corpus.licence or "unknown"),
+        ("about", corpus.about),
+    ]
+    put_facts([(key, value) for key, value in facts if value])
+    if corpus.first_lines:
+        put()
+    for line in corpus.first_lines:
+        put(harmless(line, keep_newlines=False)[:200])
+
+
+def add(name: str, path: Path) -> None:
+    """Give a path a name."""
+    corpus = add_corpus(name, path)
+    note(f"{corpus.name} is now {harmless(corpus.where, keep_newlines=False)}: use it with --data {corpus.name}")
+
+
+def fetch(name: str) -> None:
+    """Download a corpus, unless it is here."""
+    put(str(fetch_corpus(name, report=note_data)))

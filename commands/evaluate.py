@@ -1,0 +1,80 @@
+"""`lm eval`: a split's score under a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands.names import corpus_setting, find_checkpoint
+from commands.output.console import note, note_data, put_json
+from commands.output.errors import did_you_mean
+from commands.output.tables import put_facts
+from lmcore.config import Config
+from lmcore.errors import UsageError
+from lmcore.text import harmless
+
+if TYPE_CHECKING:
+    from lmcore.training import EvalResult
+
+SPLITS = ("train", "val", "test")
+
+
+def score(name: str, corpus: str | None, split: str, which: str | None, device: str | None, *, as_json: bool) -> None:
+    """Print how well a run's checkpoint predicts a split of its own corpus, or of another text in the same tokens."""
+    if split not in SPLITS:
+        raise UsageError(
+            f"There is no split '{split}'.", did_you_mean(split, list(SPLITS)) or f"Choose one of {', '.join(SPLITS)}."
+        )
+    _, folder = find_checkpoint(name, which)
+    config = _config(folder, corpus, device)
+    result = _evaluate(config, folder, split)
+    figures = {
+        "tokens": result.tokens,
+        "loss": result.loss,
+        "perplexity": result.perplexity,
+        "word_perplexity": result.word_perplexity,
+        "bits_per_byte": result.bits_per_byte,
+    }
+    if as_json:
+        put_json(figures)
+        return
+    shown = {
+        key: "-" if value is None else f"{value:,}" if key == "tokens" else f"{value:,.4f}"
+        for key, value in figures.items()
+    }
+    put_facts([("checkpoint", str(folder)), ("text", f"{config.data.corpus}, {split}"), *shown.items()])
+
+
+def _config(folder: Path, corpus: str | None, device: str | None) -> Config:
+    """The settings of the run that the checkpoint belongs to, with the text and the device asked for."""
+    stored = folder.resolve().parent / "config.toml"
+    if not stored.is_file() and corpus is None:
+        raise UsageError(f"{folder} does not lie in a run, so its text is not known.", "Name one with --data.")
+    config = Config.from_file(stored) if stored.is_file() else Config()
+    changes = {"data.corpus": corpus_setting(corpus) if corpus else None, "training.device": device}
+    return config.with_settings({key: value for key, value in changes.items() if value is not None})
+
+
+def _evaluate(config: Config, folder: Path, split: str) -> EvalResult:
+    from lmcore.data import load_tokenizer, tokenize_corpus
+    from lmcore.models import load_model
+    from lmcore.models.device import pick_device
+    from lmcore.training import evaluate
+    from lmcore.training.device import pick_precision
+
+    device = pick_device(config.training.device)
+    data = tokenize_corpus(config, load_tokenizer(folder / "tokenizer.json"), report=note_data)
+    for warning in data.warnings:
+        note(f"note: {harmless(warning)}")
+    if len(data.splits[split].tokens) < 2:
+        raise UsageError(f"{data.name} has no {split} split to score.", "Choose another one with --split.")
+    model = load_model(folder, device=str(device))
+    return evaluate(
+        model,
+        data.splits[split],
+        block_size=model.config.block_size,
+        batch_size=config.eval.batch_size or config.training.batch_size,
+        stride=config.eval.stride,
+        device=device,
+        precision=pick_precision(config.training.precision, device),
+    )

@@ -1,0 +1,143 @@
+"""Where words go: data on stdout, everything else on stderr; colour only where it is wanted and seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from typing import Any, TextIO
+
+import typer
+
+from lmcore.text import harmless
+
+BOLD, DIM, RED, YELLOW, GREEN = "1", "2", "31", "33", "32"
+
+
+def put(text: str = "", end: str = "\n") -> None:
+    """Write data to stdout. Once the reader has gone (`| head`), the command ends quietly."""
+    try:
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_stdout()
+        raise typer.Exit(0) from None
+
+
+def put_json(value: Any) -> None:
+    """Write one JSON value to stdout; numbers that JSON does not have become null."""
+    put(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+
+
+def note(text: str, colour: str = "") -> None:
+    """Write a line to stderr; a closed stderr is no reason to stop working."""
+    try:
+        sys.stderr.write(paint(text, colour, sys.stderr) + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def note_data(done: int, total: int, what: str) -> None:
+    """Progress of a download or an encoding: redrawn on a terminal, silent elsewhere."""
+    if not is_terminal(sys.stderr):
+        return
+    share = f"{100 * done // total:3d} %" if total else f"{done:,} bytes"
+    text = "" if total and done >= total else f"{share}  {harmless(what, keep_newlines=False)}"[: columns() - 1]
+    sys.stderr.write(f"\r\x1b[2K{text}")
+    sys.stderr.flush()
+
+
+def version_text() -> str:
+    """The program's name and version, as it was installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"lm {version('lm-tui')}"
+    except PackageNotFoundError:
+        return "lm (run from its source, not installed)"
+
+
+def paint(text: str, code: str, stream: TextIO) -> str:
+    """`text` in an ANSI style where `stream` shows one; without a code, the text itself."""
+    return f"\x1b[{code}m{text}\x1b[0m" if code and is_colourful(stream) else text
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Someone looks at this stream, and lines on it can be redrawn."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def is_colourful(stream: TextIO) -> bool:
+    """`NO_COLOR` forbids, `FORCE_COLOR` demands, else colour is for terminals (no-color.org, force-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal(stream)
+
+
+def columns() -> int:
+    """Width to draw for: `COLUMNS`, the terminal's, or 100 where there is none."""
+    return max(20, shutil.get_terminal_size((100, 24)).columns)
+
+
+def cell_width(text: str) -> int:
+    """Terminal columns that `text` takes: East Asian wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    """`text` filled up with spaces to `width` columns."""
+    fill = " " * max(0, width - cell_width(text))
+    return fill + text if right else text + fill
+
+
+def clip(text: str, width: int | None) -> str:
+    """The beginning of `text` that fits into `width` columns, with an ellipsis where something is missing; None: all of
+    it.
+    """
+    if width is None or cell_width(text) <= width:
+        return text
+    cut = next((i for i in range(len(text), 0, -1) if cell_width(text[:i]) < width), 0)
+    return text[:cut] + "…"
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most `width` columns, broken at spaces where there are any; line breaks of the text stay."""
+    lines = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            joined = f"{line} {word}" if line else word
+            if cell_width(joined) <= width:
+                line = joined
+                continue
+            if line:
+                lines.append(line)
+            line = word
+            while cell_width(line) > width:
+                cut = next(i for i in range(len(line), 0, -1) if cell_width(line[:i]) <= width)
+                lines.append(line[:cut])
+                line = line[cut:]
+        lines.append(line)
+    return lines
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def _close_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush does not complain about the broken pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,229 @@
+"""`lm train` and `lm lr-find`: settings put together, the training run, and what it came to."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from commands.names import corpus_setting
+from commands.output.console import note, note_data, put, put_json
+from commands.output.curves import Curve, put_figure
+from commands.output.progress import Progress
+from commands.output.tables import put_facts
+from lmcore.config import Config, parse_assignments
+from lmcore.errors import UsageError
+from lmcore.text import harmless, human_bytes, human_time
+
+if TYPE_CHECKING:
+    from lmcore.data import Data
+    from lmcore.runs import Run
+
+HOUSE = Path(__file__).resolve().parent.parent
+
+
+def start_run(
+    preset: str, corpus: str | None, name: str | None, assignments: list[str], chosen: dict[str, Any], *, as_json: bool
+) -> int:
+    """Train a new run; returns the exit code."""
+    from lmcore.data import load_data
+    from lmcore.runs import create_run, next_name
+
+    config, stem = assemble(preset, corpus, assignments, chosen)
+    run_name = name or next_name(stem)
+    refuse_taken(run_name)
+    data = load_data(config, report=note_data)
+    run = create_run(run_name, config, who_made_it(stem, config, data))
+    try:
+        return _train(run, config, resume=False, as_json=as_json)
+    except BaseException as error:
+        if discard_untrained(run) and not isinstance(error, Exception):
+            note("Interrupted before the first step: no run was kept.")
+        raise
+
+
+def continue_run(
+    name: str, refused: dict[str, str | None], assignments: list[str], chosen: dict[str, Any], *, as_json: bool
+) -> int:
+    """Train a run on from its last checkpoint; returns the exit code."""
+    from lmcore.runs import find_run
+
+    for option, value in refused.items():
+        if value is not None:
+            raise UsageError(
+                f"{option} cannot be given with --resume: the run keeps its own.", "Leave it out, or start a new run."
+            )
+    run = find_run(name)
+    if run.is_active():
+        raise UsageError(
+            f"The run '{run.name}' is still training.",
+            f"Follow it with `lm watch {run.name}`, or stop it with `lm control {run.name} stop`.",
+        )
+    settings: dict[str, Any] = {**parse_assignments(assignments), **chosen}
+    return _train(run, run.config().with_settings(settings), resume=True, as_json=as_json)
+
+
+def find_lr(
+    preset: str, corpus: str | None, assignments: list[str], steps: int, device: str | None, *, as_json: bool
+) -> None:
+    """Print where the loss falls fastest while the learning rate rises; no run is made."""
+    config, _ = assemble(preset, corpus, assignments, {} if device is None else {"training.device": device})
+    from lmcore.training import find_learning_rate
+
+    found = find_learning_rate(config, steps=steps)
+    if as_json:
+        put_json({"suggestion": found.suggestion, "rates": found.rates, "losses": found.losses})
+        return
+    curve = Curve("smoothed training loss", found.rates, found.losses, validation=False, group=0)
+    put_figure(
+        [curve],
+        title="Loss while the learning rate rises",
+        x_label="learning rate",
+        y_label="nats per token",
+        log_x=True,
+    )
+    if found.suggestion is None:
+        put("The loss fell nowhere: look at the data and the model first.")
+    else:
+        again = f"lm train --preset {preset} --set optimizer.lr={found.suggestion:.1e}"
+        put(f"The loss falls fastest at {found.suggestion:.2e}: try `{again}`, or a little less.")
+
+
+def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: dict[str, Any]) -> tuple[Config, str]:
+    """The settings of a preset with what the command line changes, and the stem of the run's name."""
+    from lmcore.presets import load_preset
+
+    start = load_preset(preset)
+    settings: dict[str, Any] = {**parse_assignments(assignments), **chosen}
+    if corpus is not None:
+        settings["data.corpus"] = corpus
+    if "data.corpus" in settings:
+        settings["data.corpus"] = corpus_setting(settings["data.corpus"])
+    return start.config.with_settings(settings), start.name
+
+
+def who_made_it(preset: str, config: Config, data: Data) -> dict[str, Any]:
+    """What `run.json` records: enough to make the run again."""
+    packages = ("lm-tui", "torch", "numpy", "tokenizers")
+    return {
+        "preset": preset,
+        "argv": sys.argv,
+        "host": platform.node(),
+        "versions": {"python": platform.python_version(), **{package: _installed(package) for package in packages}},
+        "git_commit": _git_commit(),
+        "device": config.training.device,
+        "seed": config.training.seed,
+        "corpus_hash": data.corpus_hash,
+        "tokenizer_hash": data.tokenizer_hash,
+    }
+
+
+def refuse_taken(name: str) -> None:
+    """Say at once, not after the text was read, that a run of this name is there, or that it is no name.
+
+    Raises:
+        UsageError: one of the two.
+    """
+    from lmcore.runs.store import check_name, runs_root
+
+    check_name(name)
+    place = runs_root() / name
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise UsageError(
+            f"There is already a run '{name}'.",
+            f"Continue it with `lm train --resume {name}`, or choose another name with --run.",
+        )
+
+
+def discard_untrained(run: Run) -> bool:
+    """Take a run away that ended before its first step, so that it does not block its name; whether it was one."""
+    from lmcore.runs import remove_run
+
+    if not run.path.exists() or run.checkpoints() or run.glance().train is not None or run.is_active():
+        return False
+    remove_run(run)
+    return True
+
+
+def _train(run: Run, config: Config, *, resume: bool, as_json: bool) -> int:
+    progress = Progress(config.training.max_minutes)
+    note(f"{'continuing' if resume else 'training'} {run.name} in {harmless(str(run.path), keep_newlines=False)}")
+    with _sigterm_unwinds():
+        from lmcore.training import train
+
+        try:
+            summary = train(config, run, resume=resume, report=progress.report)
+        finally:
+            progress.clear()
+    why, interrupted_by = summary.pop("why"), summary.pop("signal")
+    if as_json:
+        put_json(summary)
+    else:
+        put_facts(_readable(summary))
+    finish = run.glance().finish or {}
+    note(harmless(str(finish.get("message") or ""), keep_newlines=False))
+    if why in ("interrupted", "stopped"):
+        note(f"Continue with `lm train --resume {run.name}`.")
+    if interrupted_by is not None:
+        return 128 + int(interrupted_by)
+    return 1 if why == "diverged" else 0
+
+
+def _readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The summary's figures with their units; what is not known is left out."""
+    units = {"seconds": human_time, "peak_memory_bytes": human_bytes}
+    names = {"seconds": "time", "peak_memory_bytes": "peak memory", "tokens_per_second": "tokens/s"}
+    facts = []
+    for key, value in summary.items():
+        if value is None:
+            continue
+        if key in units:
+            text = units[key](value)
+        elif isinstance(value, float):
+            text = f"{value:,.0f}" if key == "tokens_per_second" else f"{value:,.4f}"
+        else:
+            text = f"{value:,}" if isinstance(value, int) else str(value)
+        facts.append((names.get(key, key.replace("_", " ")), text))
+    return facts
+
+
+@contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """Until the training catches SIGTERM itself, let it unwind like Ctrl-C, so that nothing half made stays behind."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """The commit of this checkout; None when it is none, or git is missing."""
+    if not (HOUSE / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", os.fspath(HOUSE), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

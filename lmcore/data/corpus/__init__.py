@@ -1,0 +1,1 @@
+"""Which text: catalogue, download, lookup, sources, splits, duplicates. No torch here."""

@@ -1,0 +1,1 @@
+"""Text to ids and back: base, build, select, detokenize. No torch here."""

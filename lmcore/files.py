@@ -1,0 +1,55 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lmcore.errors import LmError
+
+
+@contextmanager
+def replacing(path: Path, hint: str = "", *, durable: bool = False) -> Iterator[Path]:
+    """A new file to write that becomes `path` at the end, or vanishes if something fails: a reader sees the old content
+    or all of the new one.
+
+    Args:
+        path: its folder is made if need be.
+        hint: what to do if it cannot be written, a whole sentence.
+        durable: the content survives a power failure (fsync of the file and its folder).
+
+    Raises:
+        LmError: the folder cannot be written, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+        # Not `tempfile`, whose files only their owner may read.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            yield temporary
+            if durable:
+                sync(temporary)
+            os.replace(temporary, path)
+            if durable:
+                sync(path.parent)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+    except OSError as error:
+        raise LmError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            hint or "Check that there is free space and that you have permission to write there.",
+        ) from error
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,136 @@
+"""Compare: one table of the chosen runs, the settings in which they differ, and their curves."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from textual import work
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.widgets import DataTable
+
+from lmcore.lab.compare import Comparison, compare
+from tui.compare.panels import DifferencesPanel, TablePanel
+from tui.messages import CurvesChanged
+from tui.widgets.base_screen import BaseScreen
+from tui.widgets.chart_panel import MAX_SERIES, ChartPanel
+from tui.widgets.choose import Choice, Choose
+
+if TYPE_CHECKING:
+    from tui.watcher import RunRow
+
+
+AGAIN_SECONDS = 10.0
+
+
+class Compared(Message):
+    """The runs were compared."""
+
+    def __init__(self, names: list[str], comparison: Comparison) -> None:
+        super().__init__()
+        self.names, self.comparison = names, comparison
+
+
+class CompareScreen(BaseScreen):
+    """The chosen runs: those on Watch's chart, else the newest ones."""
+
+    MODE = "compare"
+    AUTO_FOCUS = "#runs-table"
+    CSS = """
+    CompareScreen #body { layout: grid; grid-size: 2 2; grid-columns: 2fr 3fr; grid-rows: 2fr 3fr; }
+    CompareScreen.-fold #body { layout: vertical; }
+    CompareScreen #table { column-span: 2; }
+    CompareScreen DataTable > .datatable--fixed { background: $background; }
+    CompareScreen DataTable:focus { background-tint: $background 0%; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compared: list[str] = []
+        self._compared_at = 0.0
+
+    def compose_panels(self) -> ComposeResult:
+        yield TablePanel(id="table")
+        yield DifferencesPanel(id="differ")
+        yield ChartPanel(self.lm.settings, id="compare-curves")
+
+    @property
+    def chosen(self) -> list[str]:
+        """Names of the runs that are compared, in the order of their hues."""
+        known = {row.name for row in self.lm.rows}
+        overlay = [name for name in self.lm.settings.overlay if name in known]
+        newest = sorted(self.lm.rows, key=lambda row: -row.modified)[:MAX_SERIES]
+        return overlay or [row.name for row in newest]
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Which hue and marker each run has."""
+        return {name: number for number, name in enumerate(self.chosen)}
+
+    def refresh_rows(self, rows: list[RunRow]) -> None:
+        names = self.chosen
+        self.lm.follow(frozenset(names))
+        self._draw_curves()
+        # Each comparison reads whole histories: while a run trains, now and then is enough.
+        if names and (names != self._compared or time.monotonic() - self._compared_at > AGAIN_SECONDS):
+            self._compared, self._compared_at = names, time.monotonic()
+            self.compare_runs(names)
+        elif not names:
+            self._compared = []
+            self.query_one(TablePanel).show_nothing()
+            self.query_one(DifferencesPanel).show({}, [])
+
+    @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
+    def compare_runs(self, names: list[str]) -> None:
+        """Read and compare off the UI thread."""
+        self.post_message(Compared(names, compare([self.lm.watcher.run(name) for name in names])))
+
+    def on_compared(self, message: Compared) -> None:
+        if message.names != self.chosen:
+            return  # The choice has changed since: its own answer comes.
+        table, differ = self.query_one(TablePanel), self.query_one(DifferencesPanel)
+        with table.guard():
+            table.show(message.comparison, self.slots, self.lm.selected)
+        with differ.guard():
+            differ.show(message.comparison.differences, [row["name"] for row in message.comparison.rows])
+
+    def receive(self, message: Message) -> None:
+        if isinstance(message, CurvesChanged) and message.names & set(self.chosen):
+            self._draw_curves()
+
+    def _draw_curves(self) -> None:
+        self.query_one(ChartPanel).show(self.slots, self.lm.data)
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        if event.data_table.id == "runs-table" and event.row_key is not None and event.row_key.value is not None:
+            self.lm.selected = event.row_key.value
+
+    def action_chart(self, what: str) -> None:
+        """Next metric, x-axis, y-scale or smoothing."""
+        self.query_one(ChartPanel).cycle(what)
+
+    def action_toggle_overlay(self) -> None:
+        """Take the run at the cursor out of the comparison."""
+        self._use([name for name in self.chosen if name != self.lm.selected])
+
+    def action_choose_runs(self) -> None:
+        """Ask which runs to compare."""
+        choices = [
+            Choice(row.name, row.name, f"{row.architecture} {row.optimizer} · {row.state}") for row in self.lm.rows
+        ]
+        if choices:
+            self.app.push_screen(Choose("Which runs?", choices, chosen=self.chosen, most=MAX_SERIES), self._take)
+        else:
+            self.notify("There are no runs yet: start one in Presets.", severity="warning")
+
+    def _take(self, answer: list[str] | None) -> None:
+        if answer:
+            self._use(answer)
+
+    def _use(self, names: list[str]) -> None:
+        if names:
+            self.lm.settings.overlay[:] = names
+            self.refresh_rows(self.lm.rows)
+        else:
+            self.notify("One run has to stay; choose others with a.", severity="warning")

@@ -1,0 +1,1 @@
+"""The Generate screen and the panels only it uses."""

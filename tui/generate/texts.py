@@ -1,0 +1,83 @@
+"""What checkpoints wrote, as plain data: tokens, samples, and the place where texts part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lmcore.text import harmless
+
+LEVELS = (0.5, 0.2, 0.05, 0.01)
+"""Least probability of each tint; what is less likely still has the last one, `len(LEVELS)`."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token as it is shown: harmless text, the model's own probability for it, and what else it might have been."""
+
+    text: str
+    probability: float
+    nll: float
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def level(self) -> int:
+        """Its tint, from 0 (likely) to 4 (surprising)."""
+        return sum(self.probability < least for least in LEVELS)
+
+
+@dataclass(eq=False)
+class Column:
+    """What one checkpoint wrote so far.
+
+    Attributes:
+        samples: Its texts, each a list of tokens.
+        state: waiting, loading, writing, done, stopped or failed.
+        note: Notices of the model, or what failed.
+    """
+
+    samples: list[list[Token]] = field(default_factory=lambda: [[]])
+    state: str = "waiting"
+    note: str = ""
+    step: int | None = None
+    tokens: int = 0
+    seconds: float = 0.0
+    nll: float | None = None
+    _texts: list[str] = field(default_factory=lambda: [""])
+
+    def add(self, sample: int, text: str, probability: float, nll: float, alternatives: Sequence[Any]) -> Token:
+        """Append what the computing process sent."""
+        while len(self.samples) <= sample:
+            self.samples.append([])
+            self._texts.append("")
+        others = tuple((harmless(str(other), keep_newlines=False), float(p)) for other, p in alternatives)
+        token = Token(harmless(text), probability, nll, others)
+        self.samples[sample].append(token)
+        self._texts[sample] += token.text
+        return token
+
+    def text(self, sample: int = 0) -> str:
+        """The continuation, without the prompt."""
+        return self._texts[sample] if sample < len(self._texts) else ""
+
+
+def parting(columns: Sequence[Column], sample: int) -> int | None:
+    """Where the columns' texts differ first: characters they share; None while none differs, or with fewer than two
+    texts.
+
+    A text that has merely not come that far yet does not differ.
+    """
+    texts = [text for text in (column.text(sample) for column in columns) if text]
+    if len(texts) < 2:
+        return None
+    for place, characters in enumerate(zip(*texts, strict=False)):
+        if len(set(characters)) > 1:
+            return place
+    shortest = min(map(len, texts))
+    # Beyond the shortest, the longer ones may still differ from each other.
+    longer = [text for text in texts if len(text) > shortest]
+    for place in range(shortest, min(map(len, longer), default=0) if len(longer) > 1 else 0):
+        if len({text[place] for text in longer}) > 1:
+            return place
+    return None

@@ -1,0 +1,1 @@
+"""The Machine screen and the panels only it uses."""

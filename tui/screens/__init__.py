@@ -1,1 +1,0 @@
-"""The five screens, one file each."""

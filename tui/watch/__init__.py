@@ -1,0 +1,1 @@
+"""The Watch screen and the panels only it uses."""

@@ -1,0 +1,198 @@
+"""The facts of one run beside its curves: progress, ETA, losses, gap and trend, speed, memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Static
+
+from lmcore.lab.diagnose import Curves, Gap, Sign, diagnose, generalization_gap
+from lmcore.text import harmless, human_bytes, human_count, human_time
+from tui.charts.ticks import format_value
+from tui.panel import Panel
+from tui.run_data import RunData, number
+from tui.theme import ascii_only
+from tui.watcher import RunRow
+from tui.widgets.pages import Pages
+
+POINTS = 2000
+ARROWS = {"rising": "↗", "falling": "↘", "steady": "→"}
+ARROWS_ASCII = {"rising": "up", "falling": "down", "steady": "level"}
+
+
+class FactsPanel(Panel):
+    """One run in numbers."""
+
+    TITLE = "Facts"
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's own name)
+        super().__init__(id=id)
+        self._last: tuple[RunRow | None, RunData | None, tuple[str, ...]] | None = None
+        self._health: tuple[tuple[str, int, int], Gap | None, list[Sign]] | None = None
+
+    def compose_panel(self) -> ComposeResult:
+        with Pages():
+            yield Static("", id="facts")
+
+    def show(self, row: RunRow | None, data: RunData | None, requested: Iterable[str] = ()) -> None:
+        """Show a run; without its data, what the list knows of it."""
+        self._last = (row, data, tuple(requested))
+        with self.guard():
+            self.border_title = Content(harmless(row.name, keep_newlines=False) if row else self.TITLE)
+            self.border_subtitle = row.state if row else ""
+            body = self.query_one("#facts", Static)
+            if row is None:
+                body.update("No run here yet. Start one in Presets (2), or with lm train.")
+                return
+            width = max(body.size.width, 20)
+            if data is None:
+                body.update(_table(row_facts(row), width))
+                return
+            with data.lock:
+                gap, signs = self._read_health(row.name, data)
+                lines = run_facts(row, data, gap)
+            text = _table(lines, width)
+            bar = progress_bar(row, data, width)
+            asked = Text(" · ".join(requested), style=self.app.theme_variables["warning"]) if requested else None
+            sign = Text(f"{signs[0].what}: {signs[0].message} {signs[0].remedy}", style="dim") if signs else None
+            body.update(_stack(bar, asked, text, sign))
+
+    def on_resize(self) -> None:
+        """The columns depend on the width."""
+        self.call_after_refresh(self._show_again)
+
+    def _show_again(self) -> None:
+        if self._last is not None:
+            self.show(*self._last)
+
+    def _read_health(self, name: str, data: RunData) -> tuple[Gap | None, list[Sign]]:
+        """Gap and signs; worked out anew only when there is another evaluation, or fifty more train events."""
+        key = (name, len(data.val), len(data.train) // 50)
+        if self._health is None or self._health[0] != key:
+            curves = curves_of(data)
+            self._health = (key, generalization_gap(curves), diagnose(curves))
+        return self._health[1], self._health[2]
+
+
+def curves_of(data: RunData) -> Curves:
+    """The losses of a run as plain lists, the training's thinned to some thousand points."""
+    stride = -(-len(data.train) // POINTS) or 1
+    return Curves(
+        train_steps=data.train["step"][::stride].tolist(),
+        train_losses=[loss if math.isfinite(loss) else None for loss in data.train["loss"][::stride].tolist()],
+        val_steps=data.val["step"].tolist(),
+        val_losses=[loss if math.isfinite(loss) else None for loss in data.val["loss"].tolist()],
+        val_accuracies=[value if math.isfinite(value) else None for value in data.val["accuracy"].tolist()],
+    )
+
+
+def row_facts(row: RunRow) -> list[tuple[str, str]]:
+    """What the list knows of a run."""
+    return [("state", row.state), ("model", row.architecture), ("corpus", row.dataset), ("step", f"{row.step:,}")]
+
+
+def run_facts(row: RunRow, data: RunData, gap: Gap | None) -> list[tuple[str, str]]:
+    """Pairs of a name and a value; what is not known is left out."""
+    train, best = data.last_train, data.best
+    arrows = ARROWS_ASCII if ascii_only() else ARROWS
+    facts = [
+        ("train", _perplexity(number(train.get("loss")))),
+        ("valid", _perplexity(number(data.last_val.get("loss")))),
+        ("gap", f"{gap.value:+.2f} {arrows[gap.trend]}" if gap else ""),
+        (
+            "best",
+            f"{_perplexity(number(best.get('loss')))} @ {int(number(best.get('step'))):,}"
+            if best and math.isfinite(number(best.get("step")))
+            else "",
+        ),
+        ("lr", _value(train.get("lr"))),
+        ("grad norm", _value(train.get("grad_norm"))),
+        ("tokens/s", _whole(train.get("tokens_per_second"))),
+        (
+            "memory",
+            human_bytes(number(train.get("memory_bytes"))) if math.isfinite(number(train.get("memory_bytes"))) else "",
+        ),
+        ("tokens", human_count(number(train.get("tokens"))) if math.isfinite(number(train.get("tokens"))) else ""),
+        ("time", human_time(number(train.get("seconds"))) if math.isfinite(number(train.get("seconds"))) else ""),
+        ("model", row.architecture),
+        ("corpus", row.dataset),
+    ]
+    parameters = data.start.get("parameters")
+    if isinstance(parameters, dict) and math.isfinite(number(parameters.get("total"))):
+        facts.append(("parameters", human_count(number(parameters["total"]))))
+    return [(name, value) for name, value in facts if value]
+
+
+def seconds_left(row: RunRow, data: RunData) -> float | None:
+    """Seconds to the last step, by the pace of the last tenth of the train events; None when there is no telling."""
+    total, step, seconds = number(data.start.get("total_steps")), data.train["step"], data.train["seconds"]
+    if row.state not in ("running", "paused") or len(step) < 2 or not math.isfinite(total):
+        return None
+    back = max(len(step) // 10, 1)
+    done, took = step[-1] - step[-1 - back], seconds[-1] - seconds[-1 - back]
+    return max(total - step[-1], 0.0) * took / done if done > 0 and took > 0 else None
+
+
+def progress_bar(row: RunRow, data: RunData, width: int) -> Text:
+    """Steps and epoch, and below them a bar and the time left."""
+    step = int(number(data.last_train.get("step"))) if data.last_train.get("step") is not None else row.step
+    total = number(data.start.get("total_steps"))
+    epoch = number(data.last_train.get("epoch"))
+    text = Text(no_wrap=True, overflow="crop")
+    text.append(f"step {step:,}" + (f"/{int(total):,}" if math.isfinite(total) and total else ""))
+    if math.isfinite(epoch):
+        text.append(f"   epoch {epoch:.1f}")
+    text.append("\n")
+    left = seconds_left(row, data)
+    after = f" ETA {human_time(left)}" if left is not None else ""
+    share = min(step / total, 1.0) if math.isfinite(total) and total else (1.0 if row.state == "finished" else 0.0)
+    room = max(width - len(after), 4)
+    full = round(room * share)
+    line, rest = ("=", "-") if ascii_only() else ("━", "─")
+    text.append(line * full, style="bold")
+    text.append(rest * (room - full), style="dim")
+    text.append(after)
+    return text
+
+
+def _table(facts: list[tuple[str, str]], width: int) -> Text:
+    """Names and right-aligned values, in two pairs of columns where the width allows it."""
+    pairs = 2 if width >= 44 else 1
+    room = (width - 4 * (pairs - 1)) // pairs
+    rows = -(-len(facts) // pairs)
+    text = Text(no_wrap=True, overflow="crop")
+    for row in range(rows):
+        for pair in range(pairs):
+            at = row + pair * rows
+            name, value = facts[at] if at < len(facts) else ("", "")
+            value = harmless(value, keep_newlines=False)[: room - len(name) - 1]
+            text.append("    " if pair else "")
+            text.append(name, style="dim")
+            text.append(value.rjust(room - len(name)))
+        text.append("\n" if row < rows - 1 else "")
+    return text
+
+
+def _stack(*parts: Text | Table | None) -> Table:
+    stack = Table.grid(expand=True)
+    for part in parts:
+        if part is not None:
+            stack.add_row(part)
+    return stack
+
+
+def _perplexity(loss: float) -> str:
+    return format_value(math.exp(loss)) if math.isfinite(loss) and loss < 700 else ""
+
+
+def _value(value: object) -> str:
+    return format_value(number(value)) if math.isfinite(number(value)) else ""
+
+
+def _whole(value: object) -> str:
+    return f"{number(value):,.0f}" if math.isfinite(number(value)) else ""
