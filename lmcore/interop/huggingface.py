@@ -16,7 +16,7 @@ from torch import Tensor
 from lmcore.config import ModelConfig
 from lmcore.errors import LmError
 from lmcore.models.base import LanguageModel
-from lmcore.models.registry import empty_model
+from lmcore.models.build import empty_model
 from lmcore.models.weights import load_weights, read_safetensors
 
 OUTER_NAMES = {

@@ -26,7 +26,7 @@ from lmcore.errors import LmError
 from lmcore.interop.huggingface import from_gpt1_state_dict, from_gpt2_state_dict, load_transformers_folder
 from lmcore.models import build_model
 from lmcore.models.attention import ATTENTIONS
-from lmcore.models.layers import AnnotatedNorm, mlp_width
+from lmcore.models.layers import AnnotatedNorm
 
 IDS = torch.randint(0, 61, (2, 12), generator=torch.Generator().manual_seed(0))
 
@@ -211,9 +211,9 @@ def test_xavier_takes_each_matrix_by_itself() -> None:
 
 
 def test_swiglu_has_about_as_many_weights_as_gelu() -> None:
-    assert mlp_width(ModelConfig(activation="swiglu", n_embd=384)) == 1024
-    assert mlp_width(ModelConfig(activation="swiglu", n_embd=100, n_head=4)) == 272
-    assert mlp_width(ModelConfig(n_embd=100)) == 400
+    assert ModelConfig(activation="swiglu", n_embd=384).mlp_width == 1024
+    assert ModelConfig(activation="swiglu", n_embd=100, n_head=4).mlp_width == 272
+    assert ModelConfig(n_embd=100).mlp_width == 400
 
 
 def test_training_compiles_in_one_graph_to_the_same_gradients() -> None:
