@@ -605,18 +605,13 @@ def setting_names_of(section: str) -> list[str]:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    """A hint for an unknown setting: the one spelled alike, else the one whose description says those words."""
-    tail = name.rpartition(".")[2]
-    same = [other for other in known if other.rpartition(".")[2] == tail]
-    hint = did_you_mean(name, same or known, cutoff=0.0 if same else 0.75)
-    if hint:
-        return hint
-    by_tail = {other.rpartition(".")[2]: other for other in reversed(known)}
-    if matches := difflib.get_close_matches(tail, by_tail, n=1, cutoff=0.7):
-        return f"Did you mean '{by_tail[matches[0]]}'?"
-    words = tail.replace("_", " ").lower()
-    described = [other for other in setting_names() if words in setting_help(other).lower()]
-    return f"Did you mean '{described[0]}'?" if described else "`lm presets show quick` lists every setting."
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not matches:
+        tail = name.rpartition(".")[2]
+        matches = [k for k in known if k.rpartition(".")[2] == tail] or difflib.get_close_matches(
+            tail, [k.rpartition(".")[2] for k in known], n=1
+        )
+    return f"Did you mean '{matches[0]}'?" if matches else "`lm presets show quick` lists every setting."
 
 
 def _explain(error: ValidationError) -> UsageError:

@@ -4,11 +4,12 @@ from lmcore.models.base import LanguageModel, LossOutput, Score
 from lmcore.models.build import build_model, count_parameters
 from lmcore.models.cache import KVCache
 from lmcore.models.loss import IGNORED, linear_cross_entropy
-from lmcore.models.pretrained import apply_pretrained_embedding
+from lmcore.models.pretrained import Filled, apply_pretrained_embedding
 from lmcore.models.weights import load_model, save_model
 
 __all__ = [
     "IGNORED",
+    "Filled",
     "KVCache",
     "LanguageModel",
     "LossOutput",

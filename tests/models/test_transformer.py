@@ -176,7 +176,8 @@ def test_sinusoidal_positions_and_scaled_embeddings() -> None:
     config = ModelConfig(position="sinusoidal", scale_embedding=True, n_layer=1, n_embd=16, block_size=12)
     model = build_model(config, 61, seed=0).eval()
     inputs = []
-    model.blocks[0].register_forward_pre_hook(lambda _, args: inputs.append(args[0]))  # type: ignore[union-attr]
+    block = next(model.get_submodule("blocks").children())
+    block.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     model(IDS)
     added = inputs[0] - 4.0 * model.embedding.weight[IDS]
     for p, i in [(0, 0), (3, 0), (11, 5)]:
