@@ -53,6 +53,49 @@ def test_logits_equal_gpt2s() -> None:
     assert torch.equal(_logits(bare), _logits(ours))
 
 
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("by_layer", [True, False])
+def test_logits_equal_those_of_unusual_gpt2s(tmp_path: Path, tied: bool, scaled: bool, by_layer: bool) -> None:
+    """Untied heads, scores that are not scaled, scores scaled by their layer: as a folder and as a state dict."""
+    config = GPT2Config(
+        n_layer=3,
+        n_head=4,
+        n_embd=32,
+        n_inner=40,
+        n_positions=16,
+        vocab_size=61,
+        activation_function="relu",
+        layer_norm_epsilon=1e-3,
+        tie_word_embeddings=tied,
+        scale_attn_weights=scaled,
+        scale_attn_by_inverse_layer_idx=by_layer,
+    )
+    theirs = GPT2LMHeadModel(config).eval()
+    _spread(theirs)
+    expected = theirs(IDS).logits.detach()
+    theirs.save_pretrained(tmp_path)
+    ours = load_transformers_folder(tmp_path)
+    assert ours.config.tied is tied
+    torch.testing.assert_close(_logits(ours), expected, rtol=1e-4, atol=1e-4)
+    same = from_gpt2_state_dict(
+        dict(theirs.state_dict()),
+        n_head=4,
+        activation="relu",
+        norm_eps=1e-3,
+        scale_attention=scaled,
+        scale_by_layer=by_layer,
+    )
+    assert torch.equal(_logits(same), _logits(ours))
+
+
+def test_an_untied_head_that_is_missing_is_refused(tmp_path: Path) -> None:
+    config = GPT2Config(n_layer=1, n_head=2, n_embd=16, n_positions=16, vocab_size=61, tie_word_embeddings=False)
+    GPT2LMHeadModel(config).transformer.save_pretrained(tmp_path)
+    with pytest.raises(LmError, match=r"no lm_head\.weight"):
+        load_transformers_folder(tmp_path)
+
+
 def test_logits_equal_gpt1s() -> None:
     theirs = OpenAIGPTLMHeadModel(OpenAIGPTConfig(n_layer=3, n_head=4, n_embd=32, n_positions=16, vocab_size=61)).eval()
     _spread(theirs)
