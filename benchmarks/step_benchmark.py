@@ -81,7 +81,7 @@ def our_step(row: Row, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
     model = build_model(config.model, row.vocab_size, seed=0).train()
     parameters = list(model.parameters())
     optimizers = build_optimizers(
-        config.optimizer, Parameters(dict(model.named_parameters()), model.parameter_roles()), torch.device("cpu")
+        config.optimizer, Parameters.of(model, dict(model.named_parameters())), torch.device("cpu")
     )
     state = model.init_state(row.batch_size)
 

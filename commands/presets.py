@@ -64,7 +64,7 @@ def put_preset(preset: Preset, parameters: dict[str, int | None]) -> None:
 def put_settings(config: Config) -> None:
     """Write every setting under its section: value, then meaning."""
     from lmcore.config import Config as Default
-    from lmcore.config import setting_help
+    from lmcore.config import setting_help, why_ignored
 
     default = Default().to_dict()
     for section, settings in config.to_dict().items():
@@ -74,7 +74,9 @@ def put_settings(config: Config) -> None:
             shown = f"{key} = {show_value(value)}"
             changed = value != default[section][key]
             gap = " " * max(2, 36 - len(shown))
-            meaning = paint(setting_help(f"{section}.{key}"), DIM, sys.stdout)
+            reason = why_ignored(config, f"{section}.{key}")
+            note = f"(no effect: {reason}) " if reason else ""
+            meaning = paint(note + setting_help(f"{section}.{key}"), DIM, sys.stdout)
             put(f"{paint(shown, BOLD if changed else '', sys.stdout)}{gap}{meaning}")
 
 

@@ -1,20 +1,25 @@
 """What a run is: every setting with its default, its bounds and one line of meaning.
 
 A config is plain data: eight sections of settings, read from TOML, changed by `section.key=value`, and written out
-    complete into the run directory. The descriptions below are what `lm presets show` and the Presets screen print.
+complete into the run directory. The descriptions below are what `lm presets show` and the Presets screen print. A
+setting that has an effect only together with others says so in its annotation, by `when` and `unless`.
 """
 
 from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
-from lmcore.errors import UsageError
+from lmcore.applies import AnyOf, Condition, any_of, unless, when
+from lmcore.errors import UsageError, did_you_mean
+from lmcore.registry import ARCHITECTURES, CHOICES, OPTIMIZERS
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
@@ -22,6 +27,28 @@ Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 AboveZero = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+CELL = when("model.architecture", "cell")
+ATTENTION = when("model.architecture", "attention")
+MLP = when("model.architecture", "mlp")
+NORM = when("model.architecture", "norm")
+
+
+class UnknownNameError(ValueError):
+    """A value that is not the name of anything; carries the two sentences for the user."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def _known(what: str, name: object, known: Mapping[str, object]) -> str:
+    """`name`, if it is one of the `known`; `what` is what it names."""
+    if not isinstance(name, str) or name not in known:
+        hint = did_you_mean(str(name), known, f"Choose one of {', '.join(known)}.")
+        raise UnknownNameError(f"There is no {what} '{name}'.", hint)
+    return name
 
 
 class Section(BaseModel):
@@ -34,22 +61,25 @@ class DataConfig(Section):
     """Which text, how it is split, and in what order a model sees it."""
 
     corpus: str = Field(
-        "python-docs", description="A corpus by name (`lm data list`), or a path: file, folder, glob.", min_length=1
+        "python-docs", description="A corpus by name (see `lm data list`), or a file, folder or glob.", min_length=1
     )
-    field: str = Field("text", description="JSONL only: the field that holds the text.")
+    field: str = Field("text", description="The field that holds the text (JSONL files only).")
     val_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
-        0.05, description="Share cut for validation when the corpus has no splits."
+        0.05, description="Fraction of the text used for validation, if the corpus has no splits of its own."
     )
     test_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
-        0.05, description="Share cut for the test when the corpus has no splits."
+        0.05, description="Fraction of the text used for the test, if the corpus has no splits of its own."
     )
     batching: Literal["streams", "windows", "documents"] = Field(
         "windows",
-        description="streams: parallel contiguous streams, state carried (BPTT); windows: shuffled windows; documents: one text a row.",
+        description="streams: contiguous parallel streams, recurrent state carried (truncated BPTT); "
+        "windows: shuffled windows; documents: one document per row.",
     )
-    random_offset: bool = Field(
-        False,
-        description="windows: start each epoch's windows at a random token, so that they differ from epoch to epoch.",
+    random_offset: Annotated[bool, when("data.batching", "windows")] = Field(
+        False, description="Start the windows of each epoch at a random token, so that they differ between epochs."
+    )
+    stream_shift: Annotated[Count, when("data.batching", "streams")] = Field(
+        0, description="Tokens by which the streams are shifted from one epoch to the next (0: none)."
     )
 
 
@@ -58,149 +88,209 @@ class TokenizerConfig(Section):
 
     kind: Literal["char", "word", "bpe", "gpt1", "gpt2", "file"] = Field(
         "bpe",
-        description="char, word, bpe (byte-level, trained on the corpus), gpt1, gpt2 (their published BPE), file (a tokenizer.json).",
+        description="char, word, bpe (byte-level, trained on the corpus), gpt1 or gpt2 (the published BPE), "
+        "or file (a tokenizer.json).",
     )
-    path: str = Field(
-        "",
-        description="file: the tokenizer.json; gpt1, gpt2: a folder with the two BPE files, if they are not in $LM_DATA.",
+    path: Annotated[str, when("tokenizer.kind", "file", "gpt1", "gpt2")] = Field(
+        "", description="The tokenizer.json (file), or a folder with the two BPE files (gpt1, gpt2)."
     )
-    vocab_size: Count = Field(0, description="bpe: the vocabulary's size (0: 8192); word: its limit (0: none).")
-    min_frequency: Positive = Field(
-        1, description="word, char: rarer ones become <unk>; bpe: rarer pairs are not merged."
+    vocab_size: Annotated[Count, when("tokenizer.kind", "bpe", "word")] = Field(
+        0, description="Vocabulary size of a BPE (0: 8192); largest vocabulary of a word tokenizer (0: no limit)."
     )
-    lowercase: bool = Field(False, description="Lowercase the text first (gpt1 always does).")
-    pad_first: bool = Field(
-        False, description="gpt1: put <pad> at id 0 and move every other id up by one, as the seed study did."
+    min_frequency: Annotated[Positive, when("tokenizer.kind", "word", "char", "bpe")] = Field(
+        1, description="Rarer words or characters become <unk>; rarer pairs are not merged (bpe)."
     )
-    special_tokens: tuple[str, ...] = Field((), description="bpe: tokens that take the first ids.")
+    lowercase: bool = Field(False, description="Convert the text to lowercase first (gpt1 always does).")
+    pad_first: Annotated[bool, when("tokenizer.kind", "gpt1")] = Field(
+        False, description="Use id 0 for <pad> and shift every other id up by one, as experiments 1 to 12 did."
+    )
+    special_tokens: Annotated[tuple[str, ...], when("tokenizer.kind", "bpe")] = Field(
+        (), description="Special tokens, which get the first ids."
+    )
 
 
 class ModelConfig(Section):
     """The network. Names are those of GPT-2 and PyTorch."""
 
-    architecture: Literal["rnn", "gru", "lstm", "transformer"] = Field(
-        "transformer", description="rnn (Elman, tanh), gru, lstm, or a decoder transformer."
-    )
-    vocab_size: Count = Field(0, description="Rows of the embedding (0: the tokenizer's vocabulary).")
-    n_layer: Positive = Field(4, description="Layers or blocks.")
-    n_embd: Positive = Field(128, description="Width of the embeddings, and of a transformer's residual stream.")
+    architecture: str = Field("transformer", description="rnn (Elman, tanh), gru, lstm, or a decoder-only transformer.")
+    vocab_size: Count = Field(0, description="Rows of the token embedding (0: the tokenizer's vocabulary size).")
+    n_layer: Positive = Field(4, description="Number of layers (of a transformer: blocks).")
+    n_embd: Positive = Field(128, description="Width of the embeddings and of a transformer's residual stream.")
     block_size: Positive = Field(
         64, description="Tokens in a training window: a transformer's context, a recurrent model's BPTT length."
     )
-    tied: bool = Field(True, description="The output layer shares the embedding's weights.")
-    head_bias: bool = Field(False, description="The output layer has a bias.")
+    tied: bool = Field(True, description="Tie the weights of the output layer to the token embedding.")
+    head_bias: bool = Field(False, description="Add a bias to the output layer.")
     init: Literal["gpt2", "xavier", "torch"] = Field(
-        "gpt2", description="gpt2: normal 0.02, residual projections scaled; xavier; torch: each layer's own."
+        "gpt2",
+        description="Initialization: gpt2 (normal, std 0.02, residual projections scaled down), xavier (uniform), "
+        "or torch (PyTorch's defaults).",
     )
     embedding: str = Field(
         "random",
-        description="random, or a pretrained table: a Hub id, a .safetensors, or a GloVe text file.",
+        description="random, or a pretrained table: a Hugging Face Hub id, a .safetensors or .npz file, "
+        "or a GloVe text file.",
         min_length=1,
     )
-    freeze_embedding: bool = Field(False, description="The token embedding is not trained.")
-    freeze_positions: bool = Field(False, description="Learned positions are not trained.")
-    dropout: Probability = Field(0.0, description="Dropout on layer outputs and residual branches.")
+    freeze_embedding: bool = Field(False, description="Do not train the token embedding.")
+    freeze_positions: Annotated[bool, when("model.position", "learned")] = Field(
+        False,
+        description="Do not train the position embedding; it is read from the file of model.embedding, if it has one.",
+    )
+    dropout: Probability = Field(0.0, description="Dropout between layers (recurrent) or on residual branches.")
     dropout_embedding: Probability = Field(
         0.0,
-        description="transformer: dropout on the embedded input; recurrent: whole words dropped from the embedding (AWD-LSTM).",
+        description="Dropout on the embedded input; of recurrent models: on whole words of the embedding (AWD-LSTM).",
     )
     # Recurrent models.
-    n_hidden: Count = Field(0, description="recurrent: hidden width (0: n_embd).")
-    projection: Literal["none", "linear", "relu"] = Field(
-        "none", description="recurrent: map n_hidden to n_embd before the output layer."
+    n_hidden: Annotated[Count, CELL] = Field(0, description="Hidden size of the recurrent layers (0: n_embd).")
+    projection: Annotated[Literal["none", "linear", "relu"], CELL] = Field(
+        "none", description="Layer that maps n_hidden to n_embd before the output layer."
     )
-    locked_dropout: bool = Field(
-        False, description="recurrent: one dropout mask for all time steps (Gal & Ghahramani; AWD-LSTM)."
+    locked_dropout: Annotated[bool, CELL] = Field(
+        False, description="Use one dropout mask for all time steps (variational dropout; Gal & Ghahramani)."
     )
-    dropout_input: Probability = Field(0.0, description="recurrent: dropout on the embedded input.")
-    dropout_output: Probability = Field(0.0, description="recurrent: dropout after the last layer.")
-    weight_drop: Probability = Field(
-        0.0, description="recurrent: DropConnect on the hidden-to-hidden weights (AWD-LSTM)."
+    dropout_input: Annotated[Probability, CELL] = Field(
+        0.0, description="Dropout on the input of the first recurrent layer."
+    )
+    dropout_output: Annotated[Probability, CELL] = Field(
+        0.0, description="Dropout on the output of the last recurrent layer."
+    )
+    weight_drop: Annotated[Probability, CELL] = Field(
+        0.0, description="DropConnect on the hidden-to-hidden weights (AWD-LSTM)."
     )
     # Transformers.
-    n_head: Positive = Field(4, description="transformer: attention heads.")
-    n_inner: Count = Field(0, description="transformer: width of the MLP (0: 4 x n_embd; swiglu: 8/3 x n_embd).")
-    activation: Literal["gelu", "gelu_tanh", "relu", "swiglu"] = Field(
-        "gelu", description="transformer: the MLP's nonlinearity."
+    n_head: Annotated[Positive, ATTENTION] = Field(4, description="Number of attention heads.")
+    n_inner: Annotated[Count, MLP] = Field(
+        0, description="Width of the MLP's hidden layer (0: 4 x n_embd; swiglu: 8/3 x n_embd)."
     )
-    norm: Literal["layernorm", "rmsnorm", "annotated"] = Field(
-        "layernorm", description="transformer: LayerNorm, RMSNorm, or annotated: a(x-mean)/(unbiased std + eps)+b."
+    activation: Annotated[Literal["gelu", "gelu_tanh", "relu", "swiglu"], MLP] = Field(
+        "gelu", description="Activation function of the MLP."
     )
-    norm_position: Literal["pre", "post"] = Field(
-        "pre", description="transformer: normalize before (GPT-2) or after (GPT-1) the residual sum."
+    norm: Annotated[Literal["layernorm", "rmsnorm", "annotated"], NORM] = Field(
+        "layernorm", description="LayerNorm, RMSNorm, or annotated: a (x - mean) / (unbiased std + eps) + b."
     )
-    norm_eps: AboveZero = Field(1e-5, description="transformer: the norm's epsilon.")
-    final_norm: bool = Field(True, description="transformer: one more norm after the last block.")
-    position: Literal["learned", "sinusoidal", "rotary", "none"] = Field(
-        "learned", description="transformer: how it knows the order."
+    norm_position: Annotated[Literal["pre", "post"], NORM] = Field(
+        "pre", description="Normalize before each sublayer (GPT-2) or after each residual sum (GPT-1)."
     )
-    rope_theta: AboveZero = Field(10_000.0, description="rotary: the base of the wavelengths.")
-    attention: Literal["dot", "euclidean", "euclidean_published", "euclidean_squared"] = Field(
+    norm_eps: Annotated[AboveZero, NORM] = Field(1e-5, description="Epsilon of the norms.")
+    final_norm: Annotated[bool, NORM] = Field(True, description="Add one more norm after the last block.")
+    position: Annotated[Literal["learned", "sinusoidal", "sinusoidal_published", "rotary", "none"], ATTENTION] = Field(
+        "learned",
+        description="Position encoding; sinusoidal_published has exponent 2c/d at column c, as in the hw1 study.",
+    )
+    rope_theta: Annotated[AboveZero, when("model.position", "rotary")] = Field(
+        10_000.0, description="Base of the rotary wavelengths."
+    )
+    attention: Annotated[Literal["dot", "euclidean", "euclidean_published", "euclidean_squared"], ATTENTION] = Field(
         "dot",
-        description="transformer: q.k/sqrt(d); -|q-k|/sqrt(d); +|q-k| (as published; favours far keys); -|q-k|^2/sqrt(d).",
+        description="Score: q.k/sqrt(d); euclidean -|q-k|/sqrt(d); euclidean_published +|q-k| (favors far keys); "
+        "euclidean_squared -|q-k|^2/sqrt(d).",
     )
-    dropout_attention: Probability = Field(0.0, description="transformer: dropout on attention weights.")
-    bias: bool = Field(True, description="transformer: biases in linear layers and norms.")
-    scale_embedding: bool = Field(
-        False, description="transformer: multiply token embeddings by sqrt(n_embd) (Vaswani et al.)."
+    dropout_attention: Annotated[Probability, ATTENTION] = Field(0.0, description="Dropout on the attention weights.")
+    dropout_mlp: Annotated[Probability, MLP] = Field(0.0, description="Dropout after the activation of the MLP.")
+    bias: Annotated[bool, when("model.architecture", "attention", "mlp", "norm")] = Field(
+        True, description="Use biases in linear layers and norms."
     )
+    scale_embedding: Annotated[bool, ATTENTION] = Field(
+        False, description="Multiply the token embeddings by sqrt(n_embd) (Vaswani et al., 2017)."
+    )
+
+    @field_validator("architecture", mode="before")
+    @classmethod
+    def _known_architecture(cls, value: object) -> str:
+        return _known("architecture", value, ARCHITECTURES)
 
     @field_validator("norm", mode="before")
     @classmethod
     def _no_batchnorm(cls, value: object) -> object:
         if value in ("batchnorm", "batch_norm"):
             raise ValueError(
-                "BatchNorm averages over the batch and the time steps, so a position would see its future and other texts, "
-                "and its statistics break at batch 1 when generating; use layernorm or rmsnorm"
+                "BatchNorm averages over the batch and the time steps, so a position would see its future and other "
+                "texts, and its statistics break at batch size 1 when generating; use layernorm or rmsnorm"
             )
         return value
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
-        if self.architecture == "transformer":
+        parts = ARCHITECTURES[self.architecture].parts
+        if "attention" in parts:
             if self.n_embd % self.n_head:
                 raise ValueError(f"n_embd {self.n_embd} is not a multiple of n_head {self.n_head}")
             if self.position == "rotary" and (self.n_embd // self.n_head) % 2:
                 raise ValueError(f"rotary positions need an even head width, not {self.n_embd // self.n_head}")
-            if self.position == "sinusoidal" and self.n_embd % 2:
+            if self.position.startswith("sinusoidal") and self.n_embd % 2:
                 raise ValueError(f"sinusoidal positions need an even n_embd, not {self.n_embd}")
-        elif self.tied and self.projection == "none" and self.hidden not in (0, self.n_embd):
+        if "cell" in parts and self.tied and self.projection == "none" and self.hidden != self.n_embd:
             raise ValueError(
-                f"a tied output needs n_hidden ({self.hidden}) = n_embd ({self.n_embd}), or projection = 'linear' or 'relu'"
+                f"a tied output layer needs n_hidden ({self.hidden}) = n_embd ({self.n_embd}), "
+                "or projection = 'linear' or 'relu'"
             )
         return self
 
     @property
     def hidden(self) -> int:
-        """Hidden width of a recurrent model."""
+        """Hidden size of the recurrent layers."""
         return self.n_hidden or self.n_embd
+
+    @property
+    def mlp_width(self) -> int:
+        """Width of the MLP's hidden layer: `n_inner`, or 4 n_embd, or for SwiGLU 8/3 n_embd rounded up to a multiple
+        of 8 (as many weights as 4 n_embd).
+        """
+        if self.n_inner:
+            return self.n_inner
+        return -(-8 * self.n_embd // 24) * 8 if self.activation == "swiglu" else 4 * self.n_embd
 
 
 class OptimizerConfig(Section):
     """How a gradient becomes a step."""
 
-    name: Literal["sgd", "momentum", "nesterov", "adam", "adam_l2", "adamw", "muon"] = Field(
+    name: str = Field(
         "adamw",
-        description="adam_l2 adds weight decay to the gradient (prefer adamw); muon: orthogonalized momentum for matrices, adamw for the rest.",
+        description="sgd, momentum, nesterov, adam, adam_l2 (weight decay added to the gradient; prefer adamw), adamw, "
+        "or muon (orthogonalized momentum for matrices, adamw for the rest).",
     )
     lr: AboveZero = Field(1e-3, description="Peak learning rate.")
-    momentum: Fraction = Field(0.9, description="momentum, nesterov: share of the last step kept.")
-    beta1: Probability = Field(0.9, description="adam, adamw: decay of the mean of gradients.")
-    beta2: Probability = Field(0.95, description="adam, adamw: decay of the mean of squared gradients.")
-    eps: AboveZero = Field(1e-8, description="adam, adamw: keeps the division finite.")
-    weight_decay: NonNegative = Field(
-        0.0, description="Decoupled for adamw and muon; added to the gradient for sgd, momentum, nesterov, adam_l2."
+    momentum: Annotated[Fraction, when("optimizer.name", "momentum")] = Field(
+        0.9, description="Momentum: the share of the previous step that is kept."
     )
-    decay_all: bool = Field(False, description="Decay norms, biases and embeddings too (PyTorch's default behaviour).")
-    muon_lr: AboveZero = Field(0.02, description="muon: peak learning rate of the matrices.")
-    muon_momentum: Probability = Field(0.95, description="muon: momentum of the matrices (Nesterov).")
-    grad_clip: NonNegative = Field(0.0, description="Scale gradients down to this global norm (0: off).")
+    beta1: Annotated[Probability, when("optimizer.name", "betas")] = Field(
+        0.9, description="Decay rate of the running mean of gradients (Adam)."
+    )
+    beta2: Annotated[Probability, when("optimizer.name", "betas")] = Field(
+        0.95, description="Decay rate of the running mean of squared gradients (Adam)."
+    )
+    eps: Annotated[AboveZero, when("optimizer.name", "betas")] = Field(
+        1e-8, description="Added to the denominator for numerical stability (Adam)."
+    )
+    weight_decay: Annotated[NonNegative, when("optimizer.name", "decay")] = Field(
+        0.0,
+        description="Weight decay: decoupled for adamw and muon; added to the gradient for sgd, momentum, nesterov "
+        "and adam_l2.",
+    )
+    decay_all: Annotated[bool, unless("optimizer.weight_decay", 0)] = Field(
+        False, description="Also decay norms, biases and embeddings (the default behavior of torch.optim)."
+    )
+    muon_lr: Annotated[AboveZero, when("optimizer.name", "muon")] = Field(
+        0.02, description="Peak learning rate of the matrices (Muon)."
+    )
+    muon_momentum: Annotated[Probability, when("optimizer.name", "muon")] = Field(
+        0.95, description="Nesterov momentum of the matrices (Muon)."
+    )
+    grad_clip: NonNegative = Field(0.0, description="Clip gradients to this global norm (0: off).")
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _known_optimizer(cls, value: object) -> str:
+        return _known("optimizer", value, OPTIMIZERS)
 
     @model_validator(mode="after")
     def _decay_fits(self) -> Self:
-        if self.name == "adam" and self.weight_decay > 0:
+        if "decay" not in OPTIMIZERS[self.name].parts and self.weight_decay > 0:
             raise ValueError(
-                "adam has no weight decay; use adamw (decoupled, advised) or adam_l2 (added to the gradient)"
+                f"{self.name} has no weight decay; use adamw (decoupled, recommended) "
+                "or adam_l2 (added to the gradient)"
             )
         return self
 
@@ -210,70 +300,90 @@ class ScheduleConfig(Section):
 
     name: Literal[
         "constant", "linear", "cosine", "step", "exponential", "one_cycle", "wsd", "plateau", "cosine_restarts"
-    ] = Field("constant", description="Shape after the warm-up.")
-    warmup_steps: Count = Field(0, description="Steps of linear rise from 0.")
-    decay_steps: Count = Field(0, description="Step at which the decay ends (0: the last step of the run).")
-    min_lr_ratio: Fraction = Field(0.0, description="The lowest rate, as a share of the peak.")
-    step_size: Positive = Field(1000, description="step, exponential: steps between two cuts (exponential: smoothly).")
-    gamma: Fraction = Field(0.5, description="step, exponential, plateau: factor of a cut.")
-    decay_fraction: Fraction = Field(
-        0.2, description="wsd: share of the run, at its end, that decays; one_cycle: unused."
+    ] = Field("constant", description="Shape of the schedule after the warm-up.")
+    warmup_steps: Count = Field(0, description="Steps over which the rate rises linearly from 0 to its peak.")
+    decay_steps: Annotated[Count, when("schedule.name", "linear", "cosine", "one_cycle", "wsd")] = Field(
+        0, description="Step at which the decay ends (0: the last step of the run)."
     )
-    rise_fraction: Fraction = Field(0.3, description="one_cycle: share of the run that rises.")
-    restart_steps: Positive = Field(1000, description="cosine_restarts: length of the first cycle.")
-    restart_factor: Annotated[float, Field(ge=1.0)] = Field(
-        1.0, description="cosine_restarts: each cycle is this much longer."
+    min_lr_ratio: Annotated[Fraction, unless("schedule.name", "constant")] = Field(
+        0.0, description="Lowest rate, as a fraction of the peak."
     )
-    plateau_patience: Positive = Field(2, description="plateau: evaluations without improvement before a cut.")
+    step_size: Annotated[Positive, when("schedule.name", "step", "exponential")] = Field(
+        1000, description="Steps in which the rate is multiplied by gamma (exponential: smoothly)."
+    )
+    gamma: Annotated[Fraction, when("schedule.name", "step", "exponential", "plateau")] = Field(
+        0.5, description="Factor by which the rate is multiplied."
+    )
+    decay_fraction: Annotated[Fraction, when("schedule.name", "wsd")] = Field(
+        0.2, description="Fraction of the run, at its end, over which the rate decays."
+    )
+    rise_fraction: Annotated[Fraction, when("schedule.name", "one_cycle")] = Field(
+        0.3, description="Fraction of the run over which the rate rises."
+    )
+    restart_steps: Annotated[Positive, when("schedule.name", "cosine_restarts")] = Field(
+        1000, description="Length of the first cycle, in steps."
+    )
+    restart_factor: Annotated[float, Field(ge=1.0), when("schedule.name", "cosine_restarts")] = Field(
+        1.0, description="Factor by which each cycle is longer than the one before."
+    )
+    plateau_patience: Annotated[Positive, when("schedule.name", "plateau")] = Field(
+        2, description="Evaluations without improvement before the rate is reduced."
+    )
 
 
 class TrainingConfig(Section):
     """How long, how often, on what, and what is kept."""
 
     batch_size: Positive = Field(12, description="Windows (or streams) in a micro-batch.")
-    accumulate: Positive = Field(1, description="Micro-batches averaged into one step.")
+    accumulate: Positive = Field(1, description="Micro-batches whose gradients are averaged into one step.")
     epochs: NonNegative = Field(0.0, description="Passes over the training split (0: no limit).")
     max_steps: Count = Field(0, description="Optimizer steps, counted from step 0 (0: no limit).")
-    max_minutes: NonNegative = Field(0.0, description="Minutes of training, over all resumes (0: no limit).")
-    eval_every: Count = Field(0, description="Steps between evaluations (0: once an epoch).")
-    checkpoint_every: Count = Field(0, description="Steps between checkpoints (0: with each evaluation).")
-    log_every: Positive = Field(10, description="Steps between train events.")
-    keep_checkpoints: Positive = Field(1, description="Checkpoints kept beside the best and the last.")
-    seed: Count = Field(42, description="Of weights, order of batches and dropout.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N, mps.", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    max_minutes: NonNegative = Field(0.0, description="Minutes of training, summed over all resumes (0: no limit).")
+    eval_every: Count = Field(0, description="Steps between evaluations (0: once per epoch).")
+    checkpoint_every: Count = Field(0, description="Steps between checkpoints (0: at each evaluation).")
+    log_every: Positive = Field(10, description="Steps between points of the training curve.")
+    keep_checkpoints: Positive = Field(1, description="Checkpoints kept besides the best and the last one.")
+    seed: Count = Field(42, description="Random seed for initialization, batch order and dropout.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="auto: bf16 where the GPU has it, else fp16 with loss scaling, fp32 on CPU."
+        "auto", description="auto: fp32 on the CPU; on a GPU bf16 if it is supported, else fp16 with loss scaling."
     )
     compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="torch.compile: auto on CUDA for runs long enough to repay it."
+        "auto", description="Use torch.compile; auto: on CUDA, for runs that are long enough to benefit."
     )
-    threads: Count = Field(0, description="CPU threads (0: PyTorch's choice).")
+    threads: Count = Field(0, description="CPU threads (0: PyTorch's default).")
     label_smoothing: Probability = Field(
-        0.0, description="Share of the target spread over the vocabulary (training only)."
+        0.0, description="Probability mass of the target that is spread over the vocabulary (training only)."
     )
-    l1: NonNegative = Field(0.0, description="Weight of the L1 penalty on weights.")
-    activation_reg: NonNegative = Field(0.0, description="recurrent: AR, L2 on the dropped output (AWD-LSTM, alpha).")
-    temporal_reg: NonNegative = Field(0.0, description="recurrent: TAR, L2 on its change in time (AWD-LSTM, beta).")
+    l1: NonNegative = Field(0.0, description="Weight of the L1 penalty on weight matrices (not on embeddings).")
+    activation_reg: Annotated[NonNegative, CELL] = Field(
+        0.0, description="Activation regularization: L2 on the dropped output (AWD-LSTM, alpha)."
+    )
+    temporal_reg: Annotated[NonNegative, CELL] = Field(
+        0.0, description="Temporal activation regularization: L2 on the change of the output (AWD-LSTM, beta)."
+    )
     patience: Count = Field(
-        0, description="Stop after this many evaluations without a better validation perplexity (0: off)."
+        0, description="Stop early after this many evaluations without a lower validation loss (0: off)."
     )
-    min_delta: NonNegative = Field(
-        0.0, description="An improvement of validation loss smaller than this does not count."
+    min_delta: Annotated[NonNegative, unless("training.patience", 0)] = Field(
+        0.0, description="Smallest decrease of the validation loss that counts as an improvement for patience."
     )
     average: Literal["none", "ema", "asgd"] = Field(
-        "none", description="Weights that are evaluated and saved: raw, moving average, or NT-ASGD."
+        "none",
+        description="Weights that are evaluated and saved: the current ones, an exponential moving average (ema), "
+        "or their mean since NT-ASGD was triggered (asgd).",
     )
-    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
-        0.999, description="ema: share of the average kept at each step."
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0), when("training.average", "ema")] = Field(
+        0.999, description="Decay rate of the exponential moving average, per step."
     )
-    asgd_patience: Positive = Field(
-        5, description="asgd: averaging starts when validation has not improved for this many evaluations."
+    asgd_patience: Annotated[Positive, when("training.average", "asgd")] = Field(
+        5, description="Start averaging after this many evaluations without a lower validation loss."
     )
     max_bad_steps: Positive = Field(
-        10, description="Non-finite steps in a row that are skipped before the run stops as diverged."
+        10, description="Stop the run as diverged after this many non-finite steps in a row; each is skipped."
     )
     unfreeze_every: Count = Field(
-        0, description="Gradual unfreezing: train only the top layer first, then one more each so many steps (0: off)."
+        0, description="Gradual unfreezing: train only the top layer, then one more every so many steps (0: off)."
     )
 
 
@@ -281,11 +391,19 @@ class EvalConfig(Section):
     """How a split is scored: every token exactly once."""
 
     batch_size: Count = Field(0, description="Windows scored at once (0: training.batch_size).")
-    stride: Count = Field(
-        0, description="transformer: tokens scored per window; the rest of it is context (0: block_size)."
+    stride: Annotated[Count, any_of(unless("model.architecture", "state"), when("eval.carry_state", False))] = Field(
+        0, description="Tokens scored in each window; the rest of the window is context (0: block_size)."
+    )
+    carry_state: Annotated[bool, when("model.architecture", "state")] = Field(
+        True, description="Carry the recurrent state through the whole split; false: start each window from zero."
     )
     max_tokens: Count = Field(
         0, description="Tokens of the split scored during training (0: all). Final figures always use all."
+    )
+    published_mean: bool = Field(
+        False,
+        description="Also report perplexity as the study published it: a mean over batches that counts a short last "
+        "batch as full.",
     )
 
 
@@ -392,8 +510,40 @@ def setting_names() -> list[str]:
 
 def setting_help(name: str) -> str:
     """One line on what `section.key` means."""
+    return _field(name).description or ""
+
+
+def setting_choices(name: str) -> list[str]:
+    """What `section.key` can be, where it is one of a few words; else nothing."""
+    annotation = _field(name).annotation
+    if annotation is bool:
+        return ["false", "true"]
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return list(CHOICES.get(name, ()))
+
+
+def setting_value(config: Config, name: str) -> Any:
+    """The value of `section.key`."""
     section, _, key = name.partition(".")
-    return _section(Config.model_fields[section].annotation).model_fields[key].description or ""
+    return getattr(getattr(config, section), key)
+
+
+def setting_applies(config: Config, name: str) -> bool:
+    """Whether `section.key` has an effect in this config."""
+    return why_ignored(config, name) is None
+
+
+def why_ignored(config: Config, name: str) -> str | None:
+    """The setting that keeps `section.key` from having an effect, as "model.position = learned"; None if it has one."""
+    for condition in _field(name).metadata:
+        if isinstance(condition, (Condition, AnyOf)):
+            reason = condition.unmet(
+                lambda other: setting_value(config, other), lambda other: why_ignored(config, other)
+            )
+            if reason is not None:
+                return reason
+    return None
 
 
 def differences(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
@@ -407,6 +557,11 @@ def differences(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
     }
 
 
+def _field(name: str) -> FieldInfo:
+    section, _, key = name.partition(".")
+    return _section(Config.model_fields[section].annotation).model_fields[key]
+
+
 def _section(annotation: Any) -> type[Section]:
     assert isinstance(annotation, type)
     assert issubclass(annotation, Section)
@@ -415,7 +570,7 @@ def _section(annotation: Any) -> type[Section]:
 
 def _parse(section: str, key: str, text: str) -> Any:
     """A setting's value from the command line: text stays text, the rest is TOML (`true`, `0.1`, `["a", "b"]`)."""
-    annotation = _section(Config.model_fields[section].annotation).model_fields[key].annotation
+    annotation = _field(f"{section}.{key}").annotation
     if annotation is str or "Literal" in str(annotation):
         return text
     if "tuple" in str(annotation) and not text.startswith("["):
@@ -464,6 +619,8 @@ def _explain(error: ValidationError) -> UsageError:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
     if first["type"] == "value_error":
+        if isinstance(first["ctx"]["error"], UnknownNameError):
+            return UsageError(str(first["ctx"]["error"]), first["ctx"]["error"].hint)
         return UsageError(f"[{name}] does not fit: {first['ctx']['error']}.", "Change one of these settings.")
     context = first.get("ctx", {})
     bounds = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lmcore.config import Config
+from lmcore.config import Config, setting_applies, setting_names, setting_value, why_ignored
 from lmcore.errors import UsageError, did_you_mean
 from lmcore.text import natural_key
 
@@ -29,7 +29,7 @@ class Preset:
 
 @dataclass(frozen=True)
 class Advice:
-    """Something in a config that does not fit together: *caution* (know what you do), *avoid*, or *wrong*."""
+    """Something in a config that does not fit together: *caution* (be sure that you want it), *avoid*, or *wrong*."""
 
     level: Literal["caution", "avoid", "wrong"]
     message: str
@@ -49,7 +49,7 @@ def load_preset(name: str) -> Preset:
     """A preset by name, or one of the user's own by the path of its TOML file.
 
     Raises:
-        UsageError: there is none of that name or path, or its content is no config.
+        UsageError: no preset has that name or path, or its content is not a config.
     """
     path = Path(name) if name.endswith(".toml") else PRESETS_DIR / f"{name}.toml"
     if not path.is_file() or (not name.endswith(".toml") and name not in preset_names()):
@@ -75,21 +75,25 @@ def _regularization(config: Config) -> list[Advice]:
         found.append(
             Advice(
                 "caution",
-                "Heavy dropout together with label smoothing can keep a model from fitting at all: start with one of them.",
+                "Heavy dropout together with label smoothing can cause underfitting: start with one of them.",
             )
         )
     if training.l1 > 0:
         found.append(
             Advice(
                 "avoid",
-                "L1 pushes the many small weights that a language model needs to zero: prefer weight decay with adamw.",
+                "An L1 penalty drives the many small weights that a language model needs to zero: "
+                "prefer weight decay with adamw.",
             )
         )
     if model.freeze_embedding and model.embedding == "random":
         found.append(
+            Advice("caution", "The token embedding is random and frozen: set model.freeze_embedding=false to train it.")
+        )
+    if model.freeze_positions and model.embedding == "random" and setting_applies(config, "model.freeze_positions"):
+        found.append(
             Advice(
-                "caution",
-                "The token embedding is random and frozen: the model has to learn around vectors that mean nothing.",
+                "caution", "The position embedding is random and frozen: set model.freeze_positions=false to train it."
             )
         )
     return found
@@ -102,56 +106,40 @@ def _optimization(config: Config) -> list[Advice]:
         found.append(
             Advice(
                 "wrong",
-                "Adam with L2 divides the decay by the gradient's size, so weights with large gradients hardly decay: adamw decays all alike.",
+                "Adam with L2 divides the decay by the size of the gradient, so weights with large gradients hardly "
+                "decay: use adamw, which decays all weights alike.",
             )
         )
     adaptive = optimizer.name in ("adam", "adam_l2", "adamw")
-    deep_post_norm = model.architecture == "transformer" and model.norm_position == "post" and model.n_layer > 1
-    if deep_post_norm and adaptive and optimizer.lr >= 5e-4 and not schedule.warmup_steps:
+    post_norm = model.norm_position == "post" and setting_applies(config, "model.norm_position")
+    if post_norm and model.n_layer > 1 and adaptive and optimizer.lr >= 5e-4 and not schedule.warmup_steps:
         found.append(
             Advice(
                 "caution",
-                f"A post-norm transformer at lr {optimizer.lr:g} without warm-up often stays near unigram loss: set schedule.warmup_steps.",
+                f"A post-norm transformer at learning rate {optimizer.lr:g} without warm-up often does not get below "
+                "the loss of a unigram model: set schedule.warmup_steps.",
             )
         )
     if optimizer.name == "sgd" and optimizer.lr < 0.01:
         found.append(
             Advice(
                 "caution",
-                f"Plain SGD at lr {optimizer.lr:g} learns very slowly: language models need 0.1 to 30 with gradient clipping.",
+                f"Plain SGD at learning rate {optimizer.lr:g} learns very slowly: language models need 0.1 to 30, "
+                "with gradient clipping.",
             )
         )
     return found
 
 
-_RECURRENT_ONLY = ("n_hidden", "projection", "locked_dropout", "dropout_input", "dropout_output", "weight_drop")
-_TRANSFORMER_ONLY = (
-    "n_inner",
-    "activation",
-    "norm",
-    "norm_position",
-    "norm_eps",
-    "final_norm",
-    "position",
-    "rope_theta",
-    "attention",
-    "dropout_attention",
-    "bias",
-    "scale_embedding",
-    "freeze_positions",
-)
-
-
 def _without_effect(config: Config) -> list[Advice]:
-    """Settings of the other architecture that were changed: they would do nothing."""
-    model = config.model
-    transformer = model.architecture == "transformer"
-    names = _RECURRENT_ONLY if transformer else _TRANSFORMER_ONLY
-    defaults = type(model)()
-    changed = [f"model.{name}" for name in names if getattr(model, name) != getattr(defaults, name)]
-    if transformer:
-        changed += [f"training.{name}" for name in ("activation_reg", "temporal_reg") if getattr(config.training, name)]
-    if not changed:
-        return []
-    verb = "has" if len(changed) == 1 else "have"
-    return [Advice("caution", f"{', '.join(changed)} {verb} no effect on a {model.architecture}.")]
+    """Settings that were changed from their default and do nothing beside the others."""
+    defaults = Config()
+    ignored: dict[str, list[str]] = {}
+    for name in setting_names():
+        reason = why_ignored(config, name)
+        if reason is not None and setting_value(config, name) != setting_value(defaults, name):
+            ignored.setdefault(reason, []).append(name)
+    return [
+        Advice("caution", f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect with {reason}.")
+        for reason, names in ignored.items()
+    ]

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmcore.config import Config, differences, parse_assignments, setting_help, setting_names
+from lmcore.config import (
+    Config,
+    differences,
+    parse_assignments,
+    setting_applies,
+    setting_choices,
+    setting_help,
+    setting_names,
+    why_ignored,
+)
 from lmcore.errors import UsageError
 
 
@@ -60,7 +69,9 @@ def test_differences_name_both_values() -> None:
         ("model=2", "'model' is a section", "model."),
         ("model.block_size=0", "must be at least 1", "window"),
         ("training.batch_size=many", "must be a valid integer", "micro-batch"),
-        ("optimizer.name=adma", "must be one of 'sgd'", "adam"),
+        ("optimizer.name=adma", "no optimizer 'adma'", "'adam'"),
+        ("optimizer.name=lbfgs", "no optimizer 'lbfgs'", "sgd, momentum"),
+        ("model.architecture=transfromer", "no architecture 'transfromer'", "'transformer'"),
         ("optimizer.lr=nan", "must be", "learning rate"),
         ("optimizer.lr=0", "must be above 0", "learning rate"),
         ("model.norm=batchnorm", "future", "settings"),
@@ -90,3 +101,46 @@ def test_an_assignment_without_equals_is_refused() -> None:
 def test_broken_toml_names_its_source() -> None:
     with pytest.raises(UsageError, match="mine is not valid TOML"):
         Config.from_toml("[model\n", "mine")
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "reason"),
+    [
+        ({}, "model.n_hidden", "model.architecture = transformer"),
+        ({"model.architecture": "lstm"}, "model.n_hidden", None),
+        ({"model.architecture": "lstm"}, "model.norm", "model.architecture = lstm"),
+        ({}, "model.rope_theta", "model.position = learned"),
+        ({"model.position": "rotary"}, "model.rope_theta", None),
+        ({"model.position": "rotary"}, "model.freeze_positions", "model.position = rotary"),
+        # Through another setting that has no effect itself.
+        ({"model.position": "rotary", "model.architecture": "gru"}, "model.rope_theta", "model.architecture = gru"),
+        ({}, "optimizer.momentum", "optimizer.name = adamw"),
+        ({"optimizer.name": "nesterov"}, "optimizer.momentum", None),
+        ({"optimizer.name": "muon"}, "optimizer.beta2", None),
+        ({"optimizer.name": "sgd"}, "optimizer.beta2", "optimizer.name = sgd"),
+        ({}, "optimizer.decay_all", "optimizer.weight_decay = 0.0"),
+        ({"optimizer.weight_decay": 0.1}, "optimizer.decay_all", None),
+        ({"schedule.name": "wsd"}, "schedule.decay_fraction", None),
+        ({"schedule.name": "cosine"}, "schedule.decay_fraction", "schedule.name = cosine"),
+        ({"training.average": "ema"}, "training.ema_decay", None),
+        ({"training.average": "ema"}, "training.asgd_patience", "training.average = ema"),
+        ({}, "training.activation_reg", "model.architecture = transformer"),
+        ({}, "eval.stride", None),
+        ({"model.architecture": "rnn"}, "eval.stride", "model.architecture = rnn"),
+        ({"model.architecture": "rnn", "eval.carry_state": False}, "eval.stride", None),
+        ({}, "eval.carry_state", "model.architecture = transformer"),
+    ],
+)
+def test_a_setting_says_what_keeps_it_from_having_an_effect(
+    settings: dict[str, object], name: str, reason: str | None
+) -> None:
+    config = Config().with_settings(settings)
+    assert why_ignored(config, name) == reason
+    assert setting_applies(config, name) is (reason is None)
+
+
+def test_settings_of_a_few_words_list_them() -> None:
+    assert setting_choices("model.architecture") == ["rnn", "gru", "lstm", "transformer"]
+    assert setting_choices("model.norm_position") == ["pre", "post"]
+    assert setting_choices("model.tied") == ["false", "true"]
+    assert setting_choices("model.n_layer") == []

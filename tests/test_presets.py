@@ -66,9 +66,17 @@ def test_ones_own_preset_by_path(tmp_path: Path) -> None:
         ({"training.l1": 0.1}, "avoid", "weight decay"),
         ({"model.dropout": 0.5, "training.label_smoothing": 0.1}, "caution", "label smoothing"),
         ({"model.norm_position": "post"}, "caution", "warmup_steps"),
-        ({"model.weight_drop": 0.5}, "caution", "no effect on a transformer"),
-        ({"model.architecture": "lstm", "model.attention": "euclidean"}, "caution", "no effect on a lstm"),
+        ({"model.weight_drop": 0.5}, "caution", "no effect with model.architecture = transformer"),
+        (
+            {"model.architecture": "lstm", "model.attention": "euclidean"},
+            "caution",
+            "no effect with model.architecture = lstm",
+        ),
+        ({"model.position": "rotary", "model.freeze_positions": True}, "caution", "with model.position = rotary"),
+        ({"optimizer.muon_lr": 0.1}, "caution", "optimizer.muon_lr has no effect with optimizer.name = adamw"),
+        ({"schedule.gamma": 0.1, "schedule.step_size": 5}, "caution", "have no effect with schedule.name = constant"),
         ({"model.freeze_embedding": True}, "caution", "random and frozen"),
+        ({"model.freeze_positions": True}, "caution", "random and frozen"),
         ({"optimizer.name": "sgd", "optimizer.lr": 0.001}, "caution", "slowly"),
     ],
 )
@@ -86,6 +94,11 @@ def test_fine_combinations_get_no_advice() -> None:
         "schedule.warmup_steps": 100,
     }
     assert advice(Config().with_settings(fine)) == []
+
+
+def test_no_preset_sets_what_has_no_effect() -> None:
+    said = [one.message for preset in list_presets() for one in advice(preset.config)]
+    assert [message for message in said if "no effect" in message] == []
 
 
 def test_exp12_is_warned_about_its_missing_warmup() -> None:

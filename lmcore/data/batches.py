@@ -71,7 +71,7 @@ def make_batches(
             "Lower model.block_size, or give more text.",
         )
     if data_config.batching == "streams":
-        return StreamBatches(split.tokens, batch_size, block_size)
+        return StreamBatches(split.tokens, batch_size, block_size, data_config.stream_shift)
     return WindowBatches(split.tokens, batch_size, block_size, seed, data_config.random_offset, pad_id)
 
 
@@ -81,10 +81,14 @@ class StreamBatches:
 
     Stream b holds the tokens [bL, (b+1)L) with L = (N-1) // B; its last target is the next stream's first token. Fewer
     than B tokens at the end are left out. The last chunk of an epoch may be shorter than `block_size`.
+
+    With `shift` S, epoch e starts at token eS mod `block_size`, so that its chunks are cut at other places than those
+    of the epoch before. All epochs are of the same length: the tokens that the largest shift skips are left out.
     """
 
-    def __init__(self, tokens: np.ndarray, batch_size: int, block_size: int) -> None:
-        self._length = (len(tokens) - 1) // batch_size
+    def __init__(self, tokens: np.ndarray, batch_size: int, block_size: int, shift: int = 0) -> None:
+        self._shift = shift
+        self._length = (len(tokens) - 1 - (block_size - 1 if shift else 0)) // batch_size
         if self._length < 1:
             raise UsageError(
                 f"{len(tokens)} tokens do not fill {batch_size} streams.",
@@ -98,9 +102,11 @@ class StreamBatches:
 
     def get(self, i: int) -> Batch:
         """See `Batches.get`."""
-        start = i % self.steps_per_epoch * self._block_size
+        epoch, step = divmod(i, self.steps_per_epoch)
+        start = step * self._block_size
         length = min(self._block_size, self._length - start)
-        rows = self._tokens[self._starts + np.arange(start, start + length + 1)].astype(np.int64)
+        first = start + epoch * self._shift % self._block_size
+        rows = self._tokens[self._starts + np.arange(first, first + length + 1)].astype(np.int64)
         return Batch(rows[:, :-1].copy(), rows[:, 1:].copy(), start > 0, length * len(rows))
 
 

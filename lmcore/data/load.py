@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ class Data:
         splits: train, val and test; test is empty when `data.test_fraction` is 0.
         corpus_hash, tokenizer_hash: what the token files depend on.
         warnings: sentences for the user.
+        substitutions: sentences on what stands in for what the config asks for.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Data:
     corpus_hash: str
     tokenizer_hash: str
     warnings: list[str]
+    substitutions: list[str] = field(default_factory=list)
 
 
 def load_data(config: Config, *, report: Report | None = None, cache_dir: Path | None = None) -> Data:

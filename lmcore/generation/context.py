@@ -20,8 +20,8 @@ class Context:
     def __init__(self, model: LanguageModel, rows: int, length: int) -> None:
         """`length`: tokens of the prompt and of the text to come, together."""
         self._model = model
-        self._slides = model.config.architecture == "transformer"
-        self._window = model.config.block_size
+        self._slides = model.context_length is not None
+        self._window = model.context_length or length
         self._device = next(model.parameters()).device
         self._tokens = torch.empty(rows, length, dtype=torch.int64)
         self._length = 0

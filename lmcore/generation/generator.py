@@ -58,10 +58,10 @@ class TextGenerator:
         if unknown:
             words = ", ".join(repr(word) for word in dict.fromkeys(unknown))
             notices.append(f"The vocabulary lacks {words}: the model reads <unk> there.")
-        config = self.model.config
-        if config.architecture == "transformer" and len(ids) > config.block_size:
+        context = self.model.context_length
+        if context is not None and len(ids) > context:
             notices.append(
-                f"The prompt has {len(ids)} tokens and the model reads {config.block_size}: only the last ones count."
+                f"The prompt has {len(ids)} tokens and the model's context {context}: only the last {context} are used."
             )
         if not ids:
             notices.append("The prompt is empty: the text starts as a new one.")

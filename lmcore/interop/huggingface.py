@@ -7,16 +7,18 @@ of names.
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from lmcore.config import ModelConfig
 from lmcore.errors import LmError
 from lmcore.models.base import LanguageModel
-from lmcore.models.registry import empty_model
+from lmcore.models.build import empty_model
 from lmcore.models.weights import load_weights, read_safetensors
 
 OUTER_NAMES = {
@@ -42,7 +44,14 @@ ACTIVATIONS = {
 
 
 def from_gpt2_state_dict(
-    tensors: dict[str, Tensor], n_head: int, *, activation: str = "gelu_tanh", norm_eps: float = 1e-5
+    tensors: dict[str, Tensor],
+    n_head: int,
+    *,
+    activation: str = "gelu_tanh",
+    norm_eps: float = 1e-5,
+    tied: bool | None = None,
+    scale_attention: bool = True,
+    scale_by_layer: bool = False,
 ) -> LanguageModel:
     """A transformer with the weights of a `GPT2LMHeadModel` or `GPT2Model` (pre-norm), on the CPU, in evaluation mode.
 
@@ -51,30 +60,28 @@ def from_gpt2_state_dict(
         n_head: heads, which no shape tells.
         activation: this house's name of the MLP's nonlinearity.
         norm_eps: the norms' epsilon.
+        tied: `tie_word_embeddings`; None: the output is tied unless there is an `lm_head` that differs from the
+            embedding.
+        scale_attention: `scale_attn_weights`: scores are divided by the root of a head's width.
+        scale_by_layer: `scale_attn_by_inverse_layer_idx`: scores of layer i (from 0) are divided by i + 1 as well.
 
     Raises:
         LmError: these are not such weights.
     """
-    return _convert(
-        tensors,
-        {"n_head": n_head, "activation": activation, "norm_eps": norm_eps, "norm_position": "pre", "final_norm": True},
-    )
+    settings = {"n_head": n_head, "activation": activation, "norm_eps": norm_eps}
+    model = _convert(tensors, {**settings, "norm_position": "pre", "final_norm": True}, tied)
+    for layer, block in enumerate(model.get_submodule("blocks").children()):
+        factor = 1.0 if scale_attention else math.sqrt(model.config.n_embd // n_head)
+        _scale_queries(block, factor / (layer + 1 if scale_by_layer else 1))
+    return model
 
 
 def from_gpt1_state_dict(
     tensors: dict[str, Tensor], n_head: int, *, activation: str = "gelu_tanh", norm_eps: float = 1e-5
 ) -> LanguageModel:
     """As `from_gpt2_state_dict`, for an `OpenAIGPTLMHeadModel` or `OpenAIGPTModel` (post-norm, no final norm)."""
-    return _convert(
-        tensors,
-        {
-            "n_head": n_head,
-            "activation": activation,
-            "norm_eps": norm_eps,
-            "norm_position": "post",
-            "final_norm": False,
-        },
-    )
+    settings = {"n_head": n_head, "activation": activation, "norm_eps": norm_eps}
+    return _convert(tensors, {**settings, "norm_position": "post", "final_norm": False}, None)
 
 
 def load_transformers_folder(folder: Path) -> LanguageModel:
@@ -98,32 +105,60 @@ def load_transformers_folder(folder: Path) -> LanguageModel:
         what = f"{type(error).__name__}: {error}"
         raise LmError(
             f"{path} is not the config of a GPT-1 or GPT-2 ({what}).",
-            "Name a folder that transformers saved one of them in.",
+            "Choose a folder in which transformers saved one of them.",
         ) from None
     if kind not in ACTIVATIONS:
         raise LmError(f"{path} describes a model of type {kind!r}.", "Only gpt2 and openai-gpt can be read.")
+    if values.get("add_cross_attention"):
+        raise LmError(f"{path} describes a decoder with cross-attention.", "Only language models can be read.")
     tensors = read_safetensors(Path(folder) / "model.safetensors")
-    return from_gpt2_state_dict(tensors, **settings) if kind == "gpt2" else from_gpt1_state_dict(tensors, **settings)
+    if kind == "openai-gpt":
+        return from_gpt1_state_dict(tensors, **settings)
+    return from_gpt2_state_dict(
+        tensors,
+        **settings,
+        tied=bool(values.get("tie_word_embeddings", True)),
+        scale_attention=bool(values.get("scale_attn_weights", True)),
+        scale_by_layer=bool(values.get("scale_attn_by_inverse_layer_idx", False)),
+    )
 
 
-def _convert(tensors: dict[str, Tensor], settings: dict[str, Any]) -> LanguageModel:
+def _convert(tensors: dict[str, Tensor], settings: dict[str, Any], tied: bool | None) -> LanguageModel:
     renamed = dict(filter(None, (_rename(name, tensor) for name, tensor in tensors.items())))
     try:
-        vocab_size, width = renamed["embedding.weight"].shape
+        table, head = renamed["embedding.weight"], tensors.get("lm_head.weight")
+        if tied is None:
+            tied = head is None or torch.equal(head, table)
+        if not tied:
+            if head is None:
+                raise LmError(
+                    "The config says that the output layer is not tied, and there is no lm_head.weight.",
+                    "Use the weights of the language model, not those of its body alone.",
+                )
+            renamed["head.weight"] = head
         config = ModelConfig(
             n_layer=len({name.split(".")[1] for name in renamed if name.startswith("blocks.")}),
-            n_embd=width,
+            n_embd=table.shape[1],
             n_inner=renamed["blocks.0.mlp.up.weight"].shape[0],
             block_size=renamed["positions.weight"].shape[0],
+            tied=tied,
             **settings,
         )
     except KeyError as error:
         raise LmError(
             f"These are not the weights of a GPT-1 or GPT-2: there is no {error}.", "Use another file."
         ) from None
-    model = empty_model(config, vocab_size)
+    model = empty_model(config, len(table))
     load_weights(model, renamed, "the file")
     return model.eval()
+
+
+@torch.no_grad()
+def _scale_queries(block: nn.Module, factor: float) -> None:
+    """Multiply a block's scores q.k by `factor` through the weights of q: our attention always divides by sqrt(D)."""
+    qkv = block.get_submodule("attention.qkv")
+    for parameter in qkv.parameters():
+        parameter[: len(parameter) // 3] *= factor
 
 
 def _rename(name: str, tensor: Tensor) -> tuple[str, Tensor] | None:

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmcore.config import Config, ModelConfig
+from lmcore.registry import ARCHITECTURES, OPTIMIZERS
 from lmcore.telemetry import Cpu, GpuReport
 
-# Floats that the optimizer keeps for each learnable parameter. Muon keeps one for matrices and two for the rest: two is
-# the upper bound.
-OPTIMIZER_STATES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adam_l2": 2, "adamw": 2, "muon": 2}
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 RUNTIME_CPU = 350 * 2**20  # PyTorch's libraries and the data in RAM
 RUNTIME_GPU = 500 * 2**20  # the CUDA context and its kernels
 SCALED_BY = 4  # a speed is not scaled further than this
@@ -71,28 +68,29 @@ def estimate_memory(config: Config, total: int, learnable: int, *, gpu: bool, vo
     return Memory(
         weights=4.0 * total * copies,
         gradients=4.0 * learnable,
-        optimizer=4.0 * learnable * OPTIMIZER_STATES[config.optimizer.name],
+        optimizer=4.0 * learnable * OPTIMIZERS[config.optimizer.name].states,
         activations=(2 if half else 4) * tokens * activation_values(config.model) + logits,
         runtime=RUNTIME_GPU if gpu else RUNTIME_CPU,
     )
 
 
 def activation_values(model: ModelConfig) -> float:
-    """Numbers kept for the backward pass, per token.
+    """Numbers kept for the backward pass, per token: those of each part that the architecture has.
 
-    A transformer block keeps the inputs of its norms, linear layers and nonlinearity: 9 E + 2 F for width E and MLP
-    width F (17 E where F = 4 E: Korthikanti et al. 2022, eq. 2, without the scores that fused attention does not keep);
-    SwiGLU one F more. Euclidean attention keeps its scores, about three times heads x T. A recurrent layer keeps its
-    gates, two states and its input.
+    With width E and MLP width F, attention with its norm and residual keeps 5 E, an MLP with its own 4 E + 2 F,
+    together 17 E where F = 4 E (Korthikanti et al., 2022, eq. 2, without the scores that fused attention does not
+    keep). SwiGLU keeps one F more; Euclidean attention its scores, about three times heads x T. A recurrent layer keeps
+    its gates, two states and its input.
     """
-    if model.architecture != "transformer":
-        return model.n_layer * ((GATES[model.architecture] + 2) * model.hidden + model.n_embd) + 2.0 * model.n_embd
-    default = 8 * model.n_embd // 3 if model.activation == "swiglu" else 4 * model.n_embd
-    inner = model.n_inner or default
-    block = 9 * model.n_embd + (3 if model.activation == "swiglu" else 2) * inner
-    if model.attention != "dot":
-        block += 3 * model.n_head * model.block_size
-    return model.n_layer * block + 2.0 * model.n_embd
+    architecture = ARCHITECTURES[model.architecture]
+    layer = architecture.kept_widths * model.n_embd
+    if "cell" in architecture.parts:
+        layer += (architecture.gates + 2) * model.hidden + model.n_embd
+    if "attention" in architecture.parts:
+        layer += 5 * model.n_embd + (0 if model.attention == "dot" else 3 * model.n_head * model.block_size)
+    if "mlp" in architecture.parts:
+        layer += 4 * model.n_embd + (3 if model.activation == "swiglu" else 2) * model.mlp_width
+    return model.n_layer * layer + 2.0 * model.n_embd
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from torch.nn import functional as F
 
 from lmcore.config import ModelConfig
 from lmcore.models.embeddings import Head, LearnedPositions, TokenEmbedding
-from lmcore.models.layers import Role
+from lmcore.models.layers import Linear, Role
 from lmcore.models.loss import IGNORED, linear_cross_entropy, linear_score
+from lmcore.registry import ARCHITECTURES
 
 State = Any
-"""What a model remembers of the tokens before: None, a tuple of tensors [layers, B, H] (recurrent), or a `KVCache`
+"""What a model remembers of the tokens before: None, a tuple of tensors (recurrent: [layers, B, H]), or a `KVCache`
 (transformer).
 """
 
@@ -47,6 +48,11 @@ class Score:
     state: State = None
 
 
+def detached(state: State) -> State:
+    """The state without its history, so that the next batch's gradient ends where that batch begins."""
+    return tuple(part.detach() for part in state) if isinstance(state, tuple) else state
+
+
 class LanguageModel(nn.Module, ABC):
     """Tokens to hidden states to the next token's logits. `forward` gives the hidden states; the logits are made only
     where they are used.
@@ -54,12 +60,14 @@ class LanguageModel(nn.Module, ABC):
     Attributes:
         config: its settings.
         vocab_size: V, rows of the embedding and of the output.
+        carries_state: it can read a text of any length in windows, the state of each carried into the next.
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int, *, width: int) -> None:
         super().__init__()
         self.config = config
         self.vocab_size = vocab_size
+        self.carries_state = ARCHITECTURES[config.architecture].carries_state
         self.embedding = TokenEmbedding(vocab_size, config.n_embd)
         self.head = Head(width, vocab_size, tied=config.tied, bias=config.head_bias)
 
@@ -89,6 +97,19 @@ class LanguageModel(nn.Module, ABC):
         """
 
     @property
+    def context_length(self) -> int | None:
+        """Tokens that it can look back on at most, itself included; None where a state remembers any number."""
+        return None if self.carries_state else self.config.block_size
+
+    def flops_per_token(self) -> int:
+        """Floating-point operations that training needs for a token: 6 for each weight of a matrix product (Kaplan et
+        al., 2020, section 2.1).
+        """
+        roles = self.parameter_roles()
+        weights = sum(p.numel() for name, p in self.named_parameters() if roles[name] == "matrix")
+        return 6 * (weights + self.head_weight.numel())
+
+    @property
     def head_weight(self) -> Tensor:
         """The output layer's weight [V, E]: the embedding's, if they are tied."""
         return self.embedding.weight if self.head.weight is None else self.head.weight
@@ -116,7 +137,8 @@ class LanguageModel(nn.Module, ABC):
             regularizers: also give `activation` and `temporal` (recurrent models).
         """
         hidden, state = self(ids, state)
-        return LossOutput(self._cross_entropy(hidden, targets, label_smoothing), (targets != IGNORED).sum(), state)
+        loss = self._cross_entropy(hidden, targets, label_smoothing)
+        return LossOutput(loss, (targets != IGNORED).sum(), detached(state))
 
     def score(self, ids: Tensor, targets: Tensor, state: State = None) -> Score:
         """Each target's negative log-likelihood and whether it was the likeliest; no gradients, never all logits.
@@ -142,6 +164,23 @@ class LanguageModel(nn.Module, ABC):
             return "matrix" if parameter.dim() > 1 else "vector"
 
         return {name: role(parameter) for name, parameter in self.named_parameters()}
+
+    def stacked(self, module: nn.Module) -> int:
+        """How many matrices of equal height each weight of a module holds: query, key and value; gate and up; the
+        gates of a cell. Mostly 1.
+        """
+        if isinstance(module, nn.RNNBase):
+            return ARCHITECTURES[self.config.architecture].gates
+        return module.parts if isinstance(module, Linear) else 1
+
+    def matrix_parts(self) -> dict[str, int]:
+        """`stacked` for each matrix of `named_parameters()`, where it is more than 1."""
+        return {
+            f"{prefix}.{name}": parts
+            for prefix, module in self.named_modules()
+            for name, parameter in module.named_parameters(recurse=False)
+            if parameter.dim() > 1 and (parts := self.stacked(module)) > 1
+        }
 
     def _cross_entropy(self, hidden: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
         return linear_cross_entropy(hidden, self.head_weight, self.head.bias, targets, label_smoothing=label_smoothing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -40,28 +41,40 @@ class LearnedPositions(nn.Module):
         return self.weight[start : start + length]  # [T, E]
 
 
-class SinusoidalPositions(nn.Module):
-    """`sin(p / 10000^(2i/E))` in the even columns, `cos` of the same in the odd ones (Vaswani et al., 2017, section
-    3.5).
+class ComputedTable(nn.Module, ABC):
+    """Holds buffers that follow from the settings: they are computed, neither trained nor stored."""
+
+    @abstractmethod
+    def fill(self) -> None:
+        """Compute the buffers in place."""
+
+
+class SinusoidalPositions(ComputedTable):
+    """`sin(p / 10000^(2i/E))` in column 2i, `cos` of the same in column 2i + 1 (Vaswani et al., 2017, section 3.5).
+
+    As published in the study that the `hw1` presets repeat, the exponent is 2c/E at every column c: twice as large at
+    even columns, and not the same for the two columns of a pair.
     """
 
     table: Tensor
 
-    def __init__(self, block_size: int, width: int) -> None:
+    def __init__(self, block_size: int, width: int, *, published: bool = False) -> None:
         super().__init__()
+        self.published = published
         self.register_buffer("table", torch.empty(block_size, width), persistent=False)
 
     def fill(self) -> None:
-        """Compute the table; it is not stored with the weights."""
+        """As in `ComputedTable`."""
         block_size, width = self.table.shape
-        angles = _angles(block_size, width, 10_000.0)
-        self.table.copy_(torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1))
+        columns = torch.arange(width)
+        angles = _angles(block_size, (2 * columns if self.published else columns // 2 * 2).double() / width, 10_000.0)
+        self.table.copy_(torch.where(columns % 2 == 0, angles.sin(), angles.cos()))
 
     def forward(self, start: int, length: int) -> Tensor:
         return self.table[start : start + length]  # [T, E]
 
 
-class RotaryPositions(nn.Module):
+class RotaryPositions(ComputedTable):
     """Rotates each pair of a query's or key's coordinates by an angle that grows with its position (Su et al., 2021).
 
     Coordinate i is paired with i + D/2, as in GPT-NeoX and Llama. The dot product of two rotated vectors depends on
@@ -78,9 +91,9 @@ class RotaryPositions(nn.Module):
         self.register_buffer("sin", torch.empty(block_size, head_width // 2), persistent=False)
 
     def fill(self) -> None:
-        """Compute the tables; they are not stored with the weights."""
+        """As in `ComputedTable`."""
         block_size, half = self.cos.shape
-        angles = _angles(block_size, 2 * half, self.theta)
+        angles = _angles(block_size, torch.arange(half, dtype=torch.float64) / half, self.theta)
         self.cos.copy_(angles.cos())
         self.sin.copy_(angles.sin())
 
@@ -91,7 +104,7 @@ class RotaryPositions(nn.Module):
         return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1).to(x.dtype)
 
 
-def _angles(positions: int, width: int, base: float) -> Tensor:
-    """`p * base^(-2i/width)` as [positions, width/2], computed in float64."""
-    rates = torch.exp(torch.arange(0, width, 2, dtype=torch.float64) * (-math.log(base) / width))
+def _angles(positions: int, exponents: Tensor, base: float) -> Tensor:
+    """`p * base^-exponent` as [positions, exponents], computed in float64."""
+    rates = torch.exp(exponents.double() * -math.log(base))
     return torch.arange(positions, dtype=torch.float64)[:, None] * rates

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lmcore.models.base import LanguageModel
-from lmcore.models.embeddings import Head, LearnedPositions, RotaryPositions, SinusoidalPositions, TokenEmbedding
+from lmcore.models.embeddings import ComputedTable, Head, LearnedPositions, TokenEmbedding
 from lmcore.models.layers import Linear
-from lmcore.models.recurrent import GATES
+from lmcore.registry import ARCHITECTURES
 
-Fill = Callable[[Tensor], object]
+
+@runtime_checkable
+class StartsItself(Protocol):
+    """A module that no rule below is meant for, and that fills its own parameters."""
+
+    def initialize(self, generator: torch.Generator | None) -> None:
+        """Fill the module's own parameters, not those of its children, from `generator` (None: the global one)."""
 
 
 @torch.no_grad()
@@ -28,21 +34,35 @@ def initialize(model: LanguageModel, generator: torch.Generator | None) -> None:
         fused one by itself; biases 0.
 
     torch: what PyTorch's own layers do: uniform(-1/sqrt(n), 1/sqrt(n)), n the width a linear layer reads or a cell's
-        hidden width; tables normal(0, 1), but a table tied to the output as a linear layer.
+        hidden width, biases too; tables normal(0, 1), but a table tied to the output as a linear layer, and the
+        positions that are added to it likewise: normal ones would drown its tokens.
+
+    Raises:
+        TypeError: a module has a weight matrix, and there is neither a rule for it nor a method of its own.
     """
     fillers = {"gpt2": _gpt2, "xavier": _xavier, "torch": _torch}
     for module in model.modules():
-        if isinstance(module, (SinusoidalPositions, RotaryPositions)):
+        if isinstance(module, ComputedTable):
             module.fill()
+        elif isinstance(module, StartsItself):
+            module.initialize(generator)
         elif isinstance(module, (Linear, nn.RNNBase, TokenEmbedding, LearnedPositions, Head)):
             fillers[model.config.init](module, model, generator)
         else:
-            for name, parameter in module.named_parameters(recurse=False):
-                parameter.fill_(float(name == "weight"))  # a norm: gain 1, shift 0
+            _start_norm(module)
+
+
+def _start_norm(module: nn.Module) -> None:
+    """Gain 1, shift 0."""
+    for name, parameter in module.named_parameters(recurse=False):
+        if parameter.dim() > 1:
+            kind = type(module).__name__
+            raise TypeError(f"no rule says how the {name} of {kind} starts: give it a method initialize(generator)")
+        parameter.fill_(float(name == "weight"))
 
 
 def _gpt2(module: nn.Module, model: LanguageModel, generator: torch.Generator | None) -> None:
-    recurrent = model.config.architecture != "transformer"
+    recurrent = "cell" in ARCHITECTURES[model.config.architecture].parts
     if isinstance(module, nn.RNNBase) or (recurrent and isinstance(module, Linear)):
         _torch(module, model, generator)
         return
@@ -61,19 +81,12 @@ def _xavier(module: nn.Module, model: LanguageModel, generator: torch.Generator 
         if parameter.dim() == 1:
             parameter.zero_()
             continue
-        parts = (
-            module.parts
-            if isinstance(module, Linear)
-            else GATES[model.config.architecture]
-            if isinstance(module, nn.RNNBase)
-            else 1
-        )
-        for part in parameter.chunk(parts):
+        for part in parameter.chunk(model.stacked(module)):
             nn.init.xavier_uniform_(part, generator=generator)
 
 
 def _torch(module: nn.Module, model: LanguageModel, generator: torch.Generator | None) -> None:
-    if isinstance(module, LearnedPositions) or (isinstance(module, TokenEmbedding) and model.head.weight is not None):
+    if isinstance(module, (LearnedPositions, TokenEmbedding)) and model.head.weight is not None:
         module.weight.normal_(generator=generator)
         return
     if isinstance(module, nn.RNNBase):

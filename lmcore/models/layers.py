@@ -70,29 +70,21 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def mlp_width(config: ModelConfig) -> int:
-    """Inner width of the MLP: `n_inner`, or 4 n_embd, or for SwiGLU 8/3 n_embd rounded up to a multiple of 8 (as many
-    weights as 4 n_embd).
-    """
-    if config.n_inner:
-        return config.n_inner
-    if config.activation == "swiglu":
-        return -(-8 * config.n_embd // 24) * 8
-    return 4 * config.n_embd
-
-
 class MLP(nn.Module):
-    """Two linear maps with a nonlinearity between them."""
+    """Two linear maps with a nonlinearity, and dropout, between them."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = mlp_width(config)
+        width = config.mlp_width
         self.up = Linear(config.n_embd, width, bias=config.bias)
         self.down = Linear(width, config.n_embd, bias=config.bias, residual=True)
         self.activation = ACTIVATIONS[config.activation]
+        self.dropout = config.dropout_mlp
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.activation(self.up(x))  # [B, T, 4E]
+        hidden = self.activation(self.up(x))  # [B, T, F]
+        if self.training and self.dropout:
+            hidden = F.dropout(hidden, self.dropout)
         y: Tensor = self.down(hidden)  # [B, T, E]
         return y
 
@@ -102,13 +94,17 @@ class SwiGLU(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = mlp_width(config)
+        width = config.mlp_width
         self.up = Linear(config.n_embd, 2 * width, bias=config.bias, parts=2)
         self.down = Linear(width, config.n_embd, bias=config.bias, residual=True)
+        self.dropout = config.dropout_mlp
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.up(x).chunk(2, dim=-1)  # [B, T, E] -> 2 x [B, T, F]
-        y: Tensor = self.down(F.silu(gate) * up)  # [B, T, E]
+        hidden = F.silu(gate) * up
+        if self.training and self.dropout:
+            hidden = F.dropout(hidden, self.dropout)
+        y: Tensor = self.down(hidden)  # [B, T, E]
         return y
 
 

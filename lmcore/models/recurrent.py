@@ -20,12 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmcore.config import ModelConfig
-from lmcore.models.base import LanguageModel, LossOutput, State
+from lmcore.models.base import LanguageModel, LossOutput, State, detached
 from lmcore.models.layers import Linear
 from lmcore.models.loss import IGNORED
 
 CELLS: dict[str, Callable[[int, int], nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 class Recurrent(LanguageModel):
@@ -65,7 +64,7 @@ class Recurrent(LanguageModel):
         """
         raw, dropped, state = self._run(ids, state)
         loss = self._cross_entropy(self._project(dropped), targets, label_smoothing)
-        output = LossOutput(loss, (targets != IGNORED).sum(), tuple(part.detach() for part in state))
+        output = LossOutput(loss, (targets != IGNORED).sum(), detached(state))
         if regularizers:
             output.activation = dropped.square().mean()
             output.temporal = raw.diff(dim=0).square().mean() if raw.shape[0] > 1 else raw.new_zeros(())

@@ -60,8 +60,9 @@ class Transformer(LanguageModel):
         match config.position:
             case "learned":
                 self.positions = LearnedPositions(config.block_size, config.n_embd)
-            case "sinusoidal":
-                self.positions = SinusoidalPositions(config.block_size, config.n_embd)
+            case "sinusoidal" | "sinusoidal_published":
+                published = config.position == "sinusoidal_published"
+                self.positions = SinusoidalPositions(config.block_size, config.n_embd, published=published)
             case "rotary":
                 self.rotary = RotaryPositions(config.block_size, config.n_embd // config.n_head, config.rope_theta)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
@@ -113,6 +114,12 @@ class Transformer(LanguageModel):
             config.n_embd // config.n_head,
             like=self.embedding.weight.detach(),
         )
+
+    def flops_per_token(self) -> int:
+        """As in `LanguageModel`, and 12 · layers · width · context for attention (Chowdhery et al., 2022, PaLM,
+        appendix B).
+        """
+        return super().flops_per_token() + 12 * self.config.n_layer * self.config.n_embd * self.config.block_size
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Embedding and positions; each block; final norm and output layer."""

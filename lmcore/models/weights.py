@@ -16,8 +16,8 @@ from torch import Tensor
 from lmcore.config import ModelConfig
 from lmcore.errors import LmError
 from lmcore.models.base import LanguageModel
-from lmcore.models.embeddings import RotaryPositions, SinusoidalPositions
-from lmcore.models.registry import empty_model
+from lmcore.models.build import empty_model
+from lmcore.models.embeddings import ComputedTable
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -73,13 +73,14 @@ def load_weights(model: LanguageModel, tensors: dict[str, Tensor], source: str) 
     if wanted != given:
         name = min(name for name in wanted | given if wanted.get(name) != given.get(name))
         raise LmError(
-            f"The weights in {source} are not this model's: {name} is {given.get(name, 'missing')}, not {wanted.get(name, 'expected')}.",
+            f"The weights in {source} are not this model's: {name} is {given.get(name, 'missing')}, "
+            f"not {wanted.get(name, 'expected')}.",
             "Use another checkpoint.",
         )
     # Copies: what is read lies in a mapped file, and a file cut short later must not be able to end the process.
     model.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
     for module in model.modules():
-        if isinstance(module, (SinusoidalPositions, RotaryPositions)):
+        if isinstance(module, ComputedTable):
             module.to_empty(device="cpu")
             module.fill()
             module.to(model.embedding.weight.dtype)

@@ -87,7 +87,7 @@ def evaluate(
     targets = len(split.tokens) - 1
     wanted = min(max_tokens, targets) if max_tokens else targets
     tokens = split.tokens[: wanted + 1]
-    carries = model.config.architecture != "transformer"
+    carries = model.carries_state
     batches = (
         _streams(tokens, block_size, batch_size)
         if carries

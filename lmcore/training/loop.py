@@ -33,7 +33,7 @@ from lmcore.training.journal import Journal
 from lmcore.training.limits import BadSteps, Validation
 from lmcore.training.memory import memory_bytes, memory_split
 from lmcore.training.meter import LossMeter, Stopwatch
-from lmcore.training.mfu import flops_per_token, utilization
+from lmcore.training.mfu import utilization
 from lmcore.training.objective import objective
 from lmcore.training.optimizers import Parameters, build_optimizers
 from lmcore.training.requests import Requests
@@ -70,7 +70,7 @@ class Trainer:
 
         self.trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         self.optimizers = build_optimizers(
-            self.config.optimizer, Parameters(self.trained, model.parameter_roles()), self.device
+            self.config.optimizer, Parameters.of(model, self.trained), self.device
         )
         self.unfreezing = Unfreezing(model, training.unfreeze_every)
         self.average = build_average(training)
@@ -95,7 +95,7 @@ class Trainer:
         self.saved_step = -1
         self.epoch_loss = math.nan
         self.speed_since = (0, 0.0)  # tokens and seconds of steps at the last train event
-        self.flops_per_token = flops_per_token(model)
+        self.flops_per_token = model.flops_per_token()
 
     # The run.
 

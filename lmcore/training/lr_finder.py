@@ -59,7 +59,7 @@ def sweep(setup: Setup, model: LanguageModel, *, lowest: float, highest: float, 
     with computing_on(device, config.training.threads, config.training.seed), memory_explained():
         trial = copy.deepcopy(model).train()
         trained = {name: parameter for name, parameter in trial.named_parameters() if parameter.requires_grad}
-        optimizers = build_optimizers(config.optimizer, Parameters(trained, trial.parameter_roles()), device)
+        optimizers = build_optimizers(config.optimizer, Parameters.of(trial, trained), device)
         state: tuple[Tensor, ...] | None = None
         average = 0.0
         for step in range(steps):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from lmcore.models import LanguageModel
-
 # Dense bf16/fp16 tensor-core FLOP/s with float32 sums, from NVIDIA's data sheets. A GPU that is not here gives no
 # figure, not a guess.
 PEAK_FLOPS = {
@@ -21,20 +19,6 @@ PEAK_FLOPS = {
     "V100": 125e12,
     "T4": 65e12,
 }
-
-
-def flops_per_token(model: LanguageModel) -> int:
-    """Floating-point operations that training needs for a token: 6 for each weight of a matrix product, and for a
-    transformer 12 · layers · width · context for attention (Chowdhery et al. 2022, PaLM, appendix B).
-    """
-    roles = model.parameter_roles()
-    weights = (
-        sum(parameter.numel() for name, parameter in model.named_parameters() if roles[name] == "matrix")
-        + model.head_weight.numel()
-    )
-    config = model.config
-    attention = 12 * config.n_layer * config.n_embd * config.block_size if config.architecture == "transformer" else 0
-    return 6 * weights + attention
 
 
 def utilization(flops: float, tokens_per_second: float, device: torch.device, precision: str) -> float | None:

@@ -36,10 +36,12 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum, orthogonalized, with decoupled weight decay; for matrices [out, in] only.
 
-    A step has the scale sqrt(max(1, out / in)), so that outputs change about equally whatever the shape.
+    A group may say in `parts` how many matrices of equal height each of its parameters is a stack of (query, key and
+    value, for example); each is orthogonalized by itself. A step has the scale sqrt(max(1, out / in)) of such a matrix,
+    so that outputs change about equally whatever the shape.
 
     Raises:
-        ValueError: a parameter is not a matrix.
+        ValueError: a parameter is not a matrix, or its height is not a multiple of its parts.
     """
 
     def __init__(
@@ -52,15 +54,18 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.ndim != 2:
-                    raise ValueError(f"Muon takes matrices, not a parameter of shape {tuple(parameter.shape)}")
+            group.setdefault("parts", [1] * len(group["params"]))
+            for parameter, parts in zip(group["params"], group["parts"], strict=True):
+                if parameter.ndim != 2 or parameter.shape[0] % parts:
+                    raise ValueError(
+                        f"Muon takes matrices, not a parameter of shape {tuple(parameter.shape)} in {parts} parts"
+                    )
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One step of every matrix that has a gradient."""
         for group in self.param_groups:
-            for parameter in group["params"]:
+            for parameter, parts in zip(group["params"], group["parts"], strict=True):
                 if parameter.grad is None:
                     continue
                 state = self.state[parameter]
@@ -68,7 +73,8 @@ class Muon(torch.optim.Optimizer):
                     state["momentum_buffer"] = torch.zeros_like(parameter)
                 velocity = state["momentum_buffer"]
                 velocity.lerp_(parameter.grad, 1 - group["momentum"])
-                direction = orthogonalize(parameter.grad.lerp(velocity, group["momentum"]))
-                rows, columns = parameter.shape
+                direction = parameter.grad.lerp(velocity, group["momentum"])
+                rows, columns = parameter.shape[0] // parts, parameter.shape[1]
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(direction, alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)
+                for part, towards in zip(parameter.chunk(parts), direction.chunk(parts), strict=True):
+                    part.add_(orthogonalize(towards), alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)

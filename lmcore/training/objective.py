@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -29,8 +28,8 @@ def objective(
 
     total = CE + alpha · mean(dropped output²) + beta · mean((output_t − output_t₋₁)²) + l1 · Σ|w|
 
-    The middle two are AWD-LSTM's AR and TAR (Merity et al. 2018, section 4.6); L1 is over weight matrices, as weight
-    decay is.
+    The middle two are AWD-LSTM's AR and TAR (Merity et al. 2018, section 4.6); L1 is over the weights that decay by
+    default: matrices and an untied output layer, not embeddings, norms or biases.
     """
     regularizers = training.activation_reg > 0 or training.temporal_reg > 0
     output = model.loss(x, y, state, training.label_smoothing, regularizers)
@@ -40,12 +39,17 @@ def objective(
     if output.temporal is not None and training.temporal_reg:
         total = total + training.temporal_reg * output.temporal
     if training.l1:
-        total = total + training.l1 * l1_norm(
-            weight for weight in model.parameters() if weight.dim() > 1 and weight.requires_grad
-        )
+        total = total + training.l1 * l1_norm(model)
     return Objective(total, output.loss.detach(), output.state)
 
 
-def l1_norm(weights: Iterable[Tensor]) -> Tensor:
-    """Σ|w| over all weights."""
-    return torch.stack([weight.abs().sum() for weight in weights]).sum()
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # roles are told by identity, which a graph lacks
+def l1_norm(model: LanguageModel) -> Tensor:
+    """Σ|w| over the trained matrices and the untied output layer; 0 where nothing of them is trained."""
+    roles = model.parameter_roles()
+    sums = [
+        weight.abs().sum()
+        for name, weight in model.named_parameters()
+        if roles[name] in ("matrix", "head") and weight.requires_grad
+    ]
+    return torch.stack(sums).sum() if sums else torch.zeros((), device=model.head_weight.device)

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lmcore.config import OptimizerConfig
+from lmcore.models import LanguageModel
+from lmcore.registry import OPTIMIZERS, resolve
 from lmcore.training.muon import Muon
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """The trained parameters of a model, by name (tied ones once), and the role of each: matrix, head, embedding or
-    vector.
+    """The trained parameters of a model, by name (tied ones once); the role of each: matrix, head, embedding or vector;
+    and how many matrices are stacked in one, where it is more than 1.
     """
 
     named: dict[str, nn.Parameter]
     roles: Mapping[str, str]
+    parts: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: LanguageModel, trained: dict[str, nn.Parameter]) -> Parameters:
+        """The `trained` ones of a model's."""
+        return cls(trained, model.parameter_roles(), model.matrix_parts())
 
     def having(self, *roles: str) -> list[str]:
         """Names of those with one of these roles."""
@@ -93,27 +101,32 @@ class Optimizers:
         return sum(tensor.nbytes for tensor in self.state().values())
 
 
+Builder = Callable[[OptimizerConfig, Parameters, torch.device], list[torch.optim.Optimizer]]
+"""What an entry of `lmcore.registry.OPTIMIZERS` names: settings and parameters to optimizers that step together."""
+
+
 def build_optimizers(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> Optimizers:
     """The optimizers that `config` names, for these parameters."""
-    return Optimizers(BUILDERS[config.name](config, parameters, device))
+    build: Builder = resolve(OPTIMIZERS[config.name].build)
+    return Optimizers(build(config, parameters, device))
 
 
-def _sgd(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
+def sgd(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
     """w ← w − lr · g (Robbins & Monro 1951); with momentum v ← μv + g, w ← w − lr · v; Nesterov's looks ahead: w ← w −
     lr · (g + μv).
     """
     groups = _groups(config, parameters, list(parameters.named))
     momentum = 0.0 if config.name == "sgd" else config.momentum
     nesterov = config.name == "nesterov" and momentum > 0
-    sgd = torch.optim.SGD(groups, lr=config.lr, momentum=momentum, nesterov=nesterov, fused=_can_fuse(device))
+    optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=momentum, nesterov=nesterov, fused=_can_fuse(device))
     if momentum:
         # Else the first step would make the buffers, and leave them unset when it is skipped.
         for parameter in parameters.named.values():
-            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    return [sgd]
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return [optimizer]
 
 
-def _adam(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
+def adam(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
     """Kingma & Ba 2015, algorithm 1; with L2 the decay joins the gradient and is divided by its size."""
     groups = _groups(config, parameters, list(parameters.named))
     return [
@@ -123,34 +136,25 @@ def _adam(config: OptimizerConfig, parameters: Parameters, device: torch.device)
     ]
 
 
-def _adamw(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
+def adamw(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
     """Adam with decoupled decay: w ← (1 − lr · λ) w before the step (Loshchilov & Hutter 2019, algorithm 2)."""
     return [_adamw_of(config, parameters, list(parameters.named), device)]
 
 
-def _muon(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
+def muon(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the network, AdamW for embeddings, output layer, norms and biases (Jordan et al.
     2024).
     """
     inside, rest = parameters.having("matrix"), parameters.having("head", "embedding", "vector")
     parts: list[torch.optim.Optimizer] = []
     if inside:
-        parts.append(Muon(_groups(config, parameters, inside), lr=config.muon_lr, momentum=config.muon_momentum))
+        groups = _groups(config, parameters, inside)
+        for group in groups:
+            group["parts"] = [parameters.parts.get(name, 1) for name in group["names"]]
+        parts.append(Muon(groups, lr=config.muon_lr, momentum=config.muon_momentum))
     if rest:
         parts.append(_adamw_of(config, parameters, rest, device))
     return parts
-
-
-Builder = Callable[[OptimizerConfig, Parameters, torch.device], list[torch.optim.Optimizer]]
-BUILDERS: dict[str, Builder] = {
-    "sgd": _sgd,
-    "momentum": _sgd,
-    "nesterov": _sgd,
-    "adam": _adam,
-    "adam_l2": _adam,
-    "adamw": _adamw,
-    "muon": _muon,
-}
 
 
 def _adamw_of(

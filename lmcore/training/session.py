@@ -185,6 +185,8 @@ def _announce(trainer: Trainer, resume: bool) -> None:
             trainer.warn("config", item.message)
         for message in setup.data.warnings:
             trainer.warn("data", message)
+        for message in setup.data.substitutions:
+            trainer.warn("substitution", message)
 
 
 def _finish_with_error(trainer: Trainer, error: BaseException) -> None:

@@ -81,11 +81,12 @@ def new_model(setup: Setup) -> LanguageModel:
     source = config.model.embedding
     if source != "random":
         tokens = [tokenizer.token(token_id) for token_id in range(tokenizer.vocab_size)]
-        found = apply_pretrained_embedding(model, source, tokens, pad_first=config.tokenizer.pad_first)
-        if found < len(tokens) - config.tokenizer.pad_first:
+        filled = apply_pretrained_embedding(model, source, tokens, pad_first=config.tokenizer.pad_first)
+        if filled.rows < len(tokens) - config.tokenizer.pad_first:
             setup.data.warnings.append(
-                f"{source} has vectors for {found:,} of {len(tokens):,} tokens; the others begin random."
+                f"{source} has vectors for {filled.rows:,} of {len(tokens):,} tokens; the others start random."
             )
+        setup.data.substitutions.extend(filled.substitutions)
     return model
 
 

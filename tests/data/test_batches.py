@@ -49,6 +49,23 @@ def test_streams_go_on_where_the_batch_before_ended(n: int, block: int, batch: i
             assert (following.x[:, 0] == this.y[:, -1]).all()
 
 
+@given(st.integers(12, 200), st.integers(1, 12), st.integers(1, 4), st.integers(1, 9))
+def test_shifted_streams_start_later_in_each_epoch(n: int, block: int, batch: int, shift: int) -> None:
+    n = max(n, 2 * block + batch)
+    config = DataConfig(batching="streams", stream_shift=shift)
+    batches = make_batches(split_of(n), config, batch_size=batch, block_size=block, seed=0)
+    for epoch in range(3):
+        first = batches.get(epoch * batches.steps_per_epoch)
+        targets = [batches.get(epoch * batches.steps_per_epoch + i).y for i in range(batches.steps_per_epoch)]
+        seen = np.concatenate(targets, axis=1)
+        start = epoch * shift % block
+        assert not first.carry
+        assert first.x[0, 0] == start
+        # One stream per row, each going on in the next one: every token once, none beyond the text.
+        assert seen.flatten().tolist() == list(range(start + 1, start + 1 + batches.tokens_per_epoch))
+        assert seen.max() < n
+
+
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=30), st.integers(1, 6), st.integers(1, 4))
 def test_a_document_is_one_row_and_ends_with_eos(lengths: list[int], block: int, batch: int) -> None:
     starts = np.cumsum([0, *lengths[:-1]])

@@ -11,8 +11,8 @@ import torch
 
 from lmcore.config import ModelConfig
 from lmcore.models import build_model
+from lmcore.models.build import empty_model
 from lmcore.models.init import initialize
-from lmcore.models.registry import empty_model
 
 SETTINGS: list[dict[str, Any]] = [
     {"tied": False, "head_bias": True},

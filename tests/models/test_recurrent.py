@@ -111,10 +111,11 @@ def _inputs(model: LanguageModel, layer: int) -> Tensor:
 
 def test_locked_dropout_drops_the_same_coordinates_at_every_step() -> None:
     for name, layer in [("dropout_input", 0), ("dropout", 1)]:
-        dropped = _inputs(_model(locked_dropout=True, **{name: 0.5}), layer) == 0
+        settings: dict[str, Any] = {name: 0.5}
+        dropped = _inputs(_model(locked_dropout=True, **settings), layer) == 0
         assert 0.2 < dropped.float().mean() < 0.8
         assert torch.equal(dropped, dropped[:1].expand_as(dropped))
-        free = _inputs(_model(**{name: 0.5}), layer) == 0
+        free = _inputs(_model(**settings), layer) == 0
         assert not torch.equal(free, free[:1].expand_as(free))
 
 

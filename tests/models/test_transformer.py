@@ -26,7 +26,7 @@ from lmcore.errors import LmError
 from lmcore.interop.huggingface import from_gpt1_state_dict, from_gpt2_state_dict, load_transformers_folder
 from lmcore.models import build_model
 from lmcore.models.attention import ATTENTIONS
-from lmcore.models.layers import AnnotatedNorm, mlp_width
+from lmcore.models.layers import AnnotatedNorm
 
 IDS = torch.randint(0, 61, (2, 12), generator=torch.Generator().manual_seed(0))
 
@@ -51,6 +51,49 @@ def test_logits_equal_gpt2s() -> None:
     torch.testing.assert_close(_logits(ours), theirs(IDS).logits.detach(), rtol=1e-4, atol=1e-4)
     bare = from_gpt2_state_dict(dict(theirs.transformer.state_dict()), n_head=4)
     assert torch.equal(_logits(bare), _logits(ours))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("by_layer", [True, False])
+def test_logits_equal_those_of_unusual_gpt2s(tmp_path: Path, tied: bool, scaled: bool, by_layer: bool) -> None:
+    """Untied heads, scores that are not scaled, scores scaled by their layer: as a folder and as a state dict."""
+    config = GPT2Config(
+        n_layer=3,
+        n_head=4,
+        n_embd=32,
+        n_inner=40,
+        n_positions=16,
+        vocab_size=61,
+        activation_function="relu",
+        layer_norm_epsilon=1e-3,
+        tie_word_embeddings=tied,
+        scale_attn_weights=scaled,
+        scale_attn_by_inverse_layer_idx=by_layer,
+    )
+    theirs = GPT2LMHeadModel(config).eval()
+    _spread(theirs)
+    expected = theirs(IDS).logits.detach()
+    theirs.save_pretrained(tmp_path)
+    ours = load_transformers_folder(tmp_path)
+    assert ours.config.tied is tied
+    torch.testing.assert_close(_logits(ours), expected, rtol=1e-4, atol=1e-4)
+    same = from_gpt2_state_dict(
+        dict(theirs.state_dict()),
+        n_head=4,
+        activation="relu",
+        norm_eps=1e-3,
+        scale_attention=scaled,
+        scale_by_layer=by_layer,
+    )
+    assert torch.equal(_logits(same), _logits(ours))
+
+
+def test_an_untied_head_that_is_missing_is_refused(tmp_path: Path) -> None:
+    config = GPT2Config(n_layer=1, n_head=2, n_embd=16, n_positions=16, vocab_size=61, tie_word_embeddings=False)
+    GPT2LMHeadModel(config).transformer.save_pretrained(tmp_path)
+    with pytest.raises(LmError, match=r"no lm_head\.weight"):
+        load_transformers_folder(tmp_path)
 
 
 def test_logits_equal_gpt1s() -> None:
@@ -176,7 +219,8 @@ def test_sinusoidal_positions_and_scaled_embeddings() -> None:
     config = ModelConfig(position="sinusoidal", scale_embedding=True, n_layer=1, n_embd=16, block_size=12)
     model = build_model(config, 61, seed=0).eval()
     inputs = []
-    model.blocks[0].register_forward_pre_hook(lambda _, args: inputs.append(args[0]))  # type: ignore[union-attr]
+    block = next(model.get_submodule("blocks").children())
+    block.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     model(IDS)
     added = inputs[0] - 4.0 * model.embedding.weight[IDS]
     for p, i in [(0, 0), (3, 0), (11, 5)]:
@@ -211,9 +255,9 @@ def test_xavier_takes_each_matrix_by_itself() -> None:
 
 
 def test_swiglu_has_about_as_many_weights_as_gelu() -> None:
-    assert mlp_width(ModelConfig(activation="swiglu", n_embd=384)) == 1024
-    assert mlp_width(ModelConfig(activation="swiglu", n_embd=100, n_head=4)) == 272
-    assert mlp_width(ModelConfig(n_embd=100)) == 400
+    assert ModelConfig(activation="swiglu", n_embd=384).mlp_width == 1024
+    assert ModelConfig(activation="swiglu", n_embd=100, n_head=4).mlp_width == 272
+    assert ModelConfig(n_embd=100).mlp_width == 400
 
 
 def test_training_compiles_in_one_graph_to_the_same_gradients() -> None:

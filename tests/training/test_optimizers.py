@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from lmcore.config import OptimizerConfig
+from lmcore.config import ModelConfig, OptimizerConfig
+from lmcore.models import build_model
+from lmcore.registry import OPTIMIZERS
 from lmcore.training.muon import Muon, orthogonalize
-from lmcore.training.optimizers import BUILDERS, Optimizers, Parameters, build_optimizers
+from lmcore.training.optimizers import Optimizers, Parameters, build_optimizers
 
 ROLES = {"table": "embedding", "weight": "matrix", "head": "head", "bias": "vector"}
 CPU = torch.device("cpu")
@@ -40,7 +44,7 @@ def steps(config: OptimizerConfig, count: int = 3) -> tuple[Parameters, Optimize
     return ours, optimizers
 
 
-PEERS = {
+PEERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.01),
     "momentum": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.8, weight_decay=0.01),
     "nesterov": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.01),
@@ -101,12 +105,46 @@ def test_orthogonalizing_pushes_all_singular_values_towards_one() -> None:
     assert torch.nn.functional.cosine_similarity(result.flatten(), (u @ v).flatten(), dim=0) > 0.97
 
 
+def test_muon_takes_stacked_matrices_apart() -> None:
+    start = torch.randn(24, 8, generator=torch.Generator().manual_seed(1))  # as query, key and value [8, 8] each
+    fused = nn.Parameter(start.clone())
+    apart = [nn.Parameter(part.clone()) for part in start.chunk(3)]
+    ours = Muon([{"params": [fused], "parts": [3]}], lr=0.02, momentum=0.9, weight_decay=0.1)
+    theirs = Muon(apart, lr=0.02, momentum=0.9, weight_decay=0.1)
+    for seed in range(3):
+        fused.grad = torch.randn(24, 8, generator=torch.Generator().manual_seed(10 + seed))
+        for parameter, gradient in zip(apart, fused.grad.chunk(3), strict=True):
+            parameter.grad = gradient.clone()
+        ours.step()
+        theirs.step()
+    torch.testing.assert_close(fused.detach(), torch.cat([parameter.detach() for parameter in apart]))
+    with pytest.raises(ValueError, match="5 parts"):
+        Muon([{"params": [fused], "parts": [5]}], lr=0.02, momentum=0.9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        ({"activation": "swiglu"}, {"blocks.0.attention.qkv.weight": 3, "blocks.0.mlp.up.weight": 2}),
+        ({"architecture": "lstm"}, {"layers.0.weight_ih_l0": 4, "layers.0.weight_hh_l0": 4}),
+    ],
+)
+def test_a_models_muon_knows_which_matrices_are_stacked(settings: dict[str, object], parts: dict[str, int]) -> None:
+    model = build_model(ModelConfig.model_validate({"n_layer": 1, "n_embd": 8, **settings}), 11, seed=0)
+    optimizers = build_optimizers(
+        OptimizerConfig(name="muon"), Parameters.of(model, dict(model.named_parameters())), CPU
+    )
+    group = optimizers.parts[0].param_groups[0]
+    known = dict(zip(group["names"], group["parts"], strict=True))
+    assert {name: count for name, count in known.items() if count > 1} == parts
+
+
 def test_muon_refuses_what_is_no_matrix() -> None:
     with pytest.raises(ValueError, match="matrices"):
         Muon([nn.Parameter(torch.zeros(3))], lr=0.1, momentum=0.9)
 
 
-@pytest.mark.parametrize("name", sorted(BUILDERS))
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("first", [True, False])
 def test_a_gradient_that_is_not_finite_changes_nothing_at_all(name: str, first: bool) -> None:
     config = OptimizerConfig(name=name, weight_decay=0.0 if name == "adam" else 0.1)
@@ -124,7 +162,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing_at_all(name: str, first: 
     assert equal(optimizers.state(), peers.state())
 
 
-@pytest.mark.parametrize("name", sorted(BUILDERS))
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_state_goes_on_bit_for_bit(name: str) -> None:
     config = OptimizerConfig(name=name)
     ours, optimizers = steps(config)

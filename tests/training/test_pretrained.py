@@ -38,3 +38,13 @@ def test_a_table_out_of_reach_is_an_error_that_offers_a_random_one(
     with pytest.raises(LmError, match=r"model\.embedding=random") as caught:
         start(configure({"model.embedding": str(tmp_path / "missing.safetensors")}))
     assert "freeze_embedding" in caught.value.hint
+
+
+def test_frozen_positions_that_no_file_holds_are_a_substitution(
+    tmp_path: Path, configure: Configure, start: Start
+) -> None:
+    table = tmp_path / "vectors.txt"
+    table.write_text(f"a {' '.join(['1'] * 16)}\n")
+    trained = start(configure({"model.embedding": str(table), "model.freeze_positions": True}))
+    (said,) = [event["message"] for event in trained.events("warning") if event["what"] == "substitution"]
+    assert "the frozen positions are random" in said

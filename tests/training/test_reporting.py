@@ -18,7 +18,7 @@ from lmcore.training.health import new_warnings
 from lmcore.training.journal import Journal
 from lmcore.training.memory import memory_bytes, peak_memory_bytes
 from lmcore.training.meter import LossMeter, Stopwatch
-from lmcore.training.mfu import flops_per_token, peak_flops, utilization
+from lmcore.training.mfu import peak_flops, utilization
 from tests.training.conftest import Configure
 
 CPU = torch.device("cpu")
@@ -90,9 +90,9 @@ def test_memory_is_that_of_this_process() -> None:
 def test_flops_are_six_for_each_weight_of_a_product_and_token() -> None:
     config = ModelConfig(n_layer=2, n_embd=8, n_head=2, block_size=4)
     blocks = 2 * (4 * 8 * 8 + 2 * 8 * 32)
-    assert flops_per_token(build_model(config, 10, seed=0)) == 6 * (blocks + 10 * 8) + 12 * 2 * 8 * 4
+    assert build_model(config, 10, seed=0).flops_per_token() == 6 * (blocks + 10 * 8) + 12 * 2 * 8 * 4
     untied = config.model_copy(update={"tied": False})
-    assert flops_per_token(build_model(untied, 10, seed=0)) == 6 * (blocks + 10 * 8) + 12 * 2 * 8 * 4
+    assert build_model(untied, 10, seed=0).flops_per_token() == 6 * (blocks + 10 * 8) + 12 * 2 * 8 * 4
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-from lmcore.config import Config
+from lmcore.config import Config, setting_choices
 from lmcore.errors import UsageError
 from lmcore.presets import Preset
 
@@ -86,8 +86,4 @@ def value_text(value: Any) -> str:
 
 def choices(name: str) -> list[str]:
     """What a setting can be, where it is one of a few words; else nothing."""
-    section, _, key = name.partition(".")
-    annotation = type(getattr(Config(), section)).model_fields[key].annotation
-    if annotation is bool:
-        return ["false", "true"]
-    return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
+    return setting_choices(name)

@@ -1,8 +1,6 @@
-"""Which class is which architecture, and how one is built."""
+"""How a model is built from its settings; which class it is, `lmcore.registry` says."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 
@@ -10,15 +8,7 @@ from lmcore.config import ModelConfig
 from lmcore.errors import LmError
 from lmcore.models.base import LanguageModel
 from lmcore.models.init import initialize
-from lmcore.models.recurrent import Recurrent
-from lmcore.models.transformer import Transformer
-
-ARCHITECTURES: dict[str, Callable[[ModelConfig, int], LanguageModel]] = {
-    "rnn": Recurrent,
-    "gru": Recurrent,
-    "lstm": Recurrent,
-    "transformer": Transformer,
-}
+from lmcore.registry import ARCHITECTURES, resolve
 
 
 def build_model(
@@ -51,5 +41,12 @@ def build_model(
 
 def empty_model(model_config: ModelConfig, vocab_size: int) -> LanguageModel:
     """A model on the meta device: what is built there costs no memory and draws no random numbers."""
+    architecture = resolve(ARCHITECTURES[model_config.architecture].model)
     with torch.device("meta"):
-        return ARCHITECTURES[model_config.architecture](model_config, vocab_size)
+        model: LanguageModel = architecture(model_config, vocab_size)
+    return model
+
+
+def count_parameters(model_config: ModelConfig, vocab_size: int) -> tuple[int, int]:
+    """(total, learnable) of the model, without building it in memory."""
+    return build_model(model_config, vocab_size, device="meta").parameter_counts()
