@@ -284,8 +284,13 @@ class EvalConfig(Section):
     stride: Count = Field(
         0, description="transformer: tokens scored per window; the rest of it is context (0: block_size)."
     )
-    max_tokens: Count = Field(
-        0, description="Tokens of the split scored during training (0: all). Final figures always use all."
+    max_tokens: Count = Field(0, description="Tokens of the validation split scored during training (0: all).")
+    final_max_tokens: Count = Field(
+        0, description="Tokens of each split scored after the last step, and by `lm eval` (0: all)."
+    )
+    carry_state: bool = Field(
+        True,
+        description="recurrent: carry the state through the whole text; false: each window starts from a zero state.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ class Data:
     corpus_hash: str
     tokenizer_hash: str
     warnings: list[str]
+    substitutions: list[str] = field(default_factory=list)
 
 
 def load_data(config: Config, *, report: Report | None = None, cache_dir: Path | None = None) -> Data:

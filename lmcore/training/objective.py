@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,14 +23,19 @@ class Objective(NamedTuple):
 
 
 def objective(
-    model: LanguageModel, x: Tensor, y: Tensor, state: tuple[Tensor, ...] | None, training: TrainingConfig
+    model: LanguageModel,
+    x: Tensor,
+    y: Tensor,
+    state: tuple[Tensor, ...] | None,
+    training: TrainingConfig,
+    shrunk: Sequence[Tensor],
 ) -> Objective:
     """Cross-entropy of targets `y` [B, T] given `x` [B, T], plus penalties.
 
     total = CE + alpha · mean(dropped output²) + beta · mean((output_t − output_t₋₁)²) + l1 · Σ|w|
 
-    The middle two are AWD-LSTM's AR and TAR (Merity et al. 2018, section 4.6); L1 is over weight matrices, as weight
-    decay is.
+    The middle two are AWD-LSTM's AR and TAR (Merity et al. 2018, section 4.6). L1 is over the weights `shrunk`: those
+    that weight decay shrinks too (`Parameters.decaying`).
     """
     regularizers = training.activation_reg > 0 or training.temporal_reg > 0
     output = model.loss(x, y, state, training.label_smoothing, regularizers)
@@ -39,10 +44,8 @@ def objective(
         total = total + training.activation_reg * output.activation
     if output.temporal is not None and training.temporal_reg:
         total = total + training.temporal_reg * output.temporal
-    if training.l1:
-        total = total + training.l1 * l1_norm(
-            weight for weight in model.parameters() if weight.dim() > 1 and weight.requires_grad
-        )
+    if training.l1 and shrunk:
+        total = total + training.l1 * l1_norm(shrunk)
     return Objective(total, output.loss.detach(), output.state)
 
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 
 from lmcore.config import Config
 from lmcore.runs import EventTail, Run, create_run
-from lmcore.training import train
-from lmcore.training.signals import Interrupts
+from lmcore.training import prepare, train
+from lmcore.training.control import Interrupts
 from tests.training.conftest import LSTM, Configure, Start
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -24,9 +24,9 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from lmcore.runs import Run
-from lmcore.training import train
+from lmcore.training import prepare, train
 run = Run(Path(sys.argv[1]))
-summary = train(run.config(), run)
+summary = train(prepare(run.config()), run)
 sys.exit(128 + summary["signal"] if summary["signal"] else 0)
 """
 
@@ -78,7 +78,7 @@ def test_a_disturbed_process_can_be_resumed_to_the_same_weights(
         assert run.history().checkpoints[-1]["reason"] == "interrupted"
         assert run.history().finish[-1]["why"] == "interrupted"
     assert run.history().train[-1]["step"] < 500
-    train(config, run, resume=True)
+    train(prepare(config), run, resume=True)
 
     whole = start(config, "whole").run
     for file in ("model.safetensors", "trainer.safetensors"):

@@ -21,23 +21,14 @@ from lmcore.models.recurrent import Recurrent
 from lmcore.models.transformer import Transformer
 from lmcore.runs import create_run, find_run
 from lmcore.runs.control import write_request
-from lmcore.training import evaluate, loop, train
-from lmcore.training.setup import new_model, prepare
+from lmcore.training import evaluate, loop, prepare, train
+from lmcore.training.setup import new_model
 from tests.training.conftest import LSTM, Configure, Start, Trained
 
 SUMMARY = [
-    *[
-        "run",
-        "steps",
-        "tokens",
-        "seconds",
-        "tokens_per_second",
-        "train_loss",
-        "best_step",
-        "val_loss",
-        "val_perplexity",
-    ],
-    *["test_loss", "test_perplexity", "bits_per_byte", "peak_memory_bytes"],
+    *("run", "steps", "tokens", "seconds", "tokens_per_second", "train_loss", "best_step"),
+    *("val_loss", "val_perplexity", "val_tokens_scored"),
+    *("test_loss", "test_perplexity", "test_tokens_scored", "bits_per_byte", "peak_memory_bytes"),
 ]
 
 
@@ -89,12 +80,12 @@ def test_the_summary_and_the_events_are_what_the_contract_says(configure: Config
         "activations": None,
         "cached": None,
     }
-    assert [(e["step"], e["split"]) for e in trained.events("eval")] == [
-        (5, "val"),
-        (10, "val"),
-        (12, "val"),
-        (12, "val"),
-        (12, "test"),
+    assert [(e["step"], e["split"], e["final"]) for e in trained.events("eval")] == [
+        (5, "val", False),
+        (10, "val", False),
+        (12, "val", False),
+        (12, "val", True),
+        (12, "test", True),
     ]
     assert [e["step"] for e in trained.events("sample")] == [5, 10, 12]
     assert all(e["prompt"] == "the cat" and len(e["text"]) == 5 for e in trained.events("sample"))
@@ -356,7 +347,7 @@ def test_requests_are_obeyed_and_acknowledged(configure: Configure) -> None:
         assert run.state() == "paused"
         run.request("resume")
 
-    summary = train(config, run, report=report)
+    summary = train(prepare(config), run, report=report)
     assert done.is_set()
     assert summary["why"] == "stopped"
     answers = [(event["action"], event["state"]) for event in run.history().control]
@@ -426,7 +417,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(configure: Configu
         config = configure(settings)
         run = create_run(f"bad{number}", config, {})
         with pytest.raises(UsageError, match=message):
-            train(config, run)
+            train(prepare(config), run)
         assert run.state() == "created"
 
 
@@ -443,10 +434,10 @@ def test_two_processes_cannot_train_one_run(configure: Configure, start: Start) 
     def report(event: dict[str, Any]) -> None:
         if event["kind"] == "train" and event["step"] == 2:
             with pytest.raises(UsageError, match="already") as error:
-                train(config, run, resume=True)
+                train(prepare(config), run, resume=True)
             failures.append(error.value)
 
-    train(config, run, report=report)
+    train(prepare(config), run, report=report)
     assert len(failures) == 1
 
 

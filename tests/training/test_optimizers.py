@@ -121,7 +121,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing_at_all(name: str, first: 
     peers.step(FINITE)
     for key, parameter in undisturbed.named.items():
         assert torch.equal(disturbed.named[key], parameter), key
-    assert equal(optimizers.state(), peers.state())
+    assert equal(optimizers.state_dict(), peers.state_dict())
 
 
 @pytest.mark.parametrize("name", sorted(BUILDERS))
@@ -130,7 +130,7 @@ def test_state_goes_on_bit_for_bit(name: str) -> None:
     ours, optimizers = steps(config)
     copy = Parameters({key: nn.Parameter(parameter.detach().clone()) for key, parameter in ours.named.items()}, ROLES)
     resumed = build_optimizers(config, copy, CPU)
-    resumed.load_state({key: tensor.clone() for key, tensor in optimizers.state().items()})
+    resumed.load_state_dict({key: tensor.clone() for key, tensor in optimizers.state_dict().items()})
     for named, either in ((ours.named, optimizers), (copy.named, resumed)):
         set_gradients(named, 9)
         either.set_lr(0.5)

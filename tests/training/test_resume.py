@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from lmcore.errors import LmError, UsageError
 from lmcore.runs import Run, create_run
-from lmcore.training import train
+from lmcore.training import prepare, train
 from tests.training.conftest import LSTM, Configure, Start, Trained
 
 AWD = {
@@ -68,7 +68,7 @@ def stopped(configure: Configure, settings: dict[str, Any], at: int, name: str) 
 
     config = configure({**settings, "training.checkpoint_every": at})
     run.append(create_run(name, config, {}))
-    return Trained(run[0], train(config, run[0], report=report))
+    return Trained(run[0], train(prepare(config), run[0], report=report))
 
 
 def weights(run: Run, file: str = "model.safetensors") -> dict[str, torch.Tensor]:
@@ -95,7 +95,7 @@ def test_a_resumed_run_is_the_same_run(case: str, configure: Configure, start: S
     assert equal(weights(parts.run, "trainer.safetensors"), weights(whole.run, "trainer.safetensors"))
     for key in ("steps", "tokens", "train_loss", "val_loss", "test_loss", "best_step"):
         assert parts.summary[key] == whole.summary[key], key
-    averaging = any(name.startswith("trained:") for name in weights(whole.run, "trainer.safetensors"))
+    averaging = any(name.startswith("average:trained/") for name in weights(whole.run, "trainer.safetensors"))
     assert averaging == ("training.average" in CASES[case])
     evaluations = [
         [(event["step"], event["split"], event["loss"]) for event in trained.events("eval")]
@@ -110,9 +110,9 @@ def test_averaged_weights_are_saved_as_the_model_and_the_trained_ones_beside(
     averaged = start(configure(training__average="ema", training__ema_decay=0.9), "ema")
     plain = start(configure(), "plain")
     beside = {
-        name.removeprefix("trained:"): tensor
+        name.removeprefix("average:trained/"): tensor
         for name, tensor in weights(averaged.run, "trainer.safetensors").items()
-        if "trained:" in name
+        if "average:trained/" in name
     }
     assert equal(beside, {name: tensor for name, tensor in weights(plain.run).items() if name in beside})
     assert not equal(weights(averaged.run), weights(plain.run))
