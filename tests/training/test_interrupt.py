@@ -136,3 +136,17 @@ def test_an_interrupt_within_the_last_scoring_leaves_it_to_the_resumed_run(confi
     resumed = start(config, "cut", resume=True)
     assert (resumed.summary["why"], resumed.summary["steps"]) == ("done", 12)
     assert resumed.summary["test_loss"] is not None
+
+
+def test_an_interrupt_between_the_final_scores_keeps_those_that_were_made(configure: Configure, start: Start) -> None:
+    def report(event: dict[str, object]) -> None:
+        if event["kind"] == "eval" and event["final"] and event["split"] == "val":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    config = configure(eval__max_tokens=100)
+    cut = start(config, "cut", report=report)
+    final = [event for event in cut.events("eval") if event["final"]]
+    assert [event["split"] for event in final] == ["val"]
+    assert cut.summary["why"] == "interrupted"
+    assert cut.summary["val_loss"] == final[0]["loss"]
+    assert cut.summary["test_loss"] is None

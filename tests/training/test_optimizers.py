@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -40,7 +42,7 @@ def steps(config: OptimizerConfig, count: int = 3) -> tuple[Parameters, Optimize
     return ours, optimizers
 
 
-PEERS = {
+PEERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.01),
     "momentum": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.8, weight_decay=0.01),
     "nesterov": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.01),
@@ -81,11 +83,12 @@ def test_muon_is_pytorchs(shape: tuple[int, int]) -> None:
     ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
     optimizer = Muon([ours], lr=0.02, momentum=0.9, weight_decay=0.1)
     peer = torch.optim.Muon([theirs], lr=0.02, momentum=0.9, weight_decay=0.1)
+    both: list[torch.optim.Optimizer] = [optimizer, peer]
     for seed in range(4):
         gradient = torch.randn(shape, generator=torch.Generator().manual_seed(10 + seed))
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
-        optimizer.step()
-        peer.step()
+        for one in both:
+            one.step()
     # PyTorch iterates in bfloat16, with 8 bits of precision; ours is float32 on a CPU. Four steps move an entry by up
     # to 0.1.
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
