@@ -192,13 +192,28 @@ def evaluate(
     data: Corpus = None,
     split: Annotated[str, typer.Option("--split", metavar="SPLIT", help="train, val or test.")] = "test",
     checkpoint: Which = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            "--stride",
+            metavar="N",
+            min=0,
+            help="Tokens scored per window, the rest is context (0: the whole window). Smaller: more context, slower.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="eval.KEY=VALUE", help="Change how the split is scored; may be repeated."),
+    ] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Score a split with a trained model. Every token counts exactly once."""
     from commands import evaluate as evaluate_command
 
-    evaluate_command.score(run, data, split, checkpoint, device, as_json=json)
+    options = {"eval.stride": stride, "training.device": device}
+    chosen = {name: value for name, value in options.items() if value is not None}
+    evaluate_command.score(run, data, split, checkpoint, settings or [], chosen, as_json=json)
 
 
 @app.command()
@@ -269,9 +284,9 @@ def lr_find(
     json: Json = False,
 ) -> None:
     """Find a learning rate. Raises it step by step, draws the loss over it, and suggests a peak."""
-    from commands import train as train_command
+    from commands import lr_find as lr_find_command
 
-    train_command.find_lr(preset, data, settings or [], steps, device, as_json=json)
+    lr_find_command.find_lr(preset, data, settings or [], steps, device, as_json=json)
 
 
 @presets_app.callback()

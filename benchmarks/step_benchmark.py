@@ -88,7 +88,7 @@ def our_step(row: Row, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
     def step() -> None:
         nonlocal state
         optimizers.zero_grad()
-        result = objective(model, x, y, state, config.training)
+        result = objective(model, x, y, state, config.training, ())
         state = result.state
         result.total.backward()
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

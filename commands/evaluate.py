@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from commands.names import corpus_setting, find_checkpoint
 from commands.output.console import note, note_data, put_json
-from commands.output.errors import did_you_mean
 from commands.output.tables import put_facts
-from lmcore.config import Config
-from lmcore.errors import UsageError
+from lmcore.config import Config, parse_assignments
+from lmcore.errors import UsageError, did_you_mean
 from lmcore.text import harmless
 
 if TYPE_CHECKING:
     from lmcore.training import EvalResult
 
 SPLITS = ("train", "val", "test")
+# The settings that decide how a trained model is scored. eval.max_tokens is for evaluations during training.
+SETTINGS = ("eval.batch_size", "eval.stride", "eval.final_max_tokens", "eval.carry_state")
 
 
-def score(name: str, corpus: str | None, split: str, which: str | None, device: str | None, *, as_json: bool) -> None:
-    """Print how well a run's checkpoint predicts a split of its own corpus, or of another text in the same tokens."""
+def score(
+    name: str,
+    corpus: str | None,
+    split: str,
+    which: str | None,
+    assignments: list[str],
+    chosen: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Print how well a run's checkpoint predicts a split of its own corpus, or of another text in the same tokens.
+
+    `assignments` are `eval.KEY=VALUE`; `chosen` are settings by name, from options of their own.
+    """
     if split not in SPLITS:
-        raise UsageError(
-            f"There is no split '{split}'.", did_you_mean(split, list(SPLITS)) or f"Choose one of {', '.join(SPLITS)}."
-        )
+        raise UsageError(f"There is no split '{split}'.", did_you_mean(split, SPLITS, f"Choose {_either(SPLITS)}."))
+    given = parse_assignments(assignments)
+    _refuse_other_settings(given)
     _, folder = find_checkpoint(name, which)
-    config = _config(folder, corpus, device)
+    config = _config(folder, corpus).with_settings({**given, **chosen})
     result = _evaluate(config, folder, split)
     figures = {
         "tokens": result.tokens,
@@ -45,14 +58,30 @@ def score(name: str, corpus: str | None, split: str, which: str | None, device: 
     put_facts([("checkpoint", str(folder)), ("text", f"{config.data.corpus}, {split}"), *shown.items()])
 
 
-def _config(folder: Path, corpus: str | None, device: str | None) -> Config:
-    """The settings of the run that the checkpoint belongs to, with the text and the device asked for."""
+def _refuse_other_settings(given: dict[str, str]) -> None:
+    for name in given:
+        if name == "eval.max_tokens":
+            raise UsageError(
+                "eval.max_tokens applies during training only.", "Set eval.final_max_tokens to score fewer tokens."
+            )
+        if name not in SETTINGS:
+            raise UsageError(
+                f"lm eval cannot change '{name}': it scores the model as it was trained.",
+                did_you_mean(name, SETTINGS, f"It can change {_either(SETTINGS)}."),
+            )
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _config(folder: Path, corpus: str | None) -> Config:
+    """The settings of the run that the checkpoint belongs to, with the text asked for."""
     stored = folder.resolve().parent / "config.toml"
     if not stored.is_file() and corpus is None:
-        raise UsageError(f"{folder} does not lie in a run, so its text is not known.", "Name one with --data.")
+        raise UsageError(f"{folder} is not in a run's folder, so its text is not known.", "Name a text with --data.")
     config = Config.from_file(stored) if stored.is_file() else Config()
-    changes = {"data.corpus": corpus_setting(corpus) if corpus else None, "training.device": device}
-    return config.with_settings({key: value for key, value in changes.items() if value is not None})
+    return config.with_settings({"data.corpus": corpus_setting(corpus)}) if corpus else config
 
 
 def _evaluate(config: Config, folder: Path, split: str) -> EvalResult:
@@ -64,7 +93,7 @@ def _evaluate(config: Config, folder: Path, split: str) -> EvalResult:
 
     device = pick_device(config.training.device)
     data = tokenize_corpus(config, load_tokenizer(folder / "tokenizer.json"), report=note_data)
-    for warning in data.warnings:
+    for warning in [*data.substitutions, *data.warnings]:
         note(f"note: {harmless(warning)}")
     if len(data.splits[split].tokens) < 2:
         raise UsageError(f"{data.name} has no {split} split to score.", "Choose another one with --split.")
@@ -75,6 +104,8 @@ def _evaluate(config: Config, folder: Path, split: str) -> EvalResult:
         block_size=model.config.block_size,
         batch_size=config.eval.batch_size or config.training.batch_size,
         stride=config.eval.stride,
+        max_tokens=config.eval.final_max_tokens,
+        carry_state=config.eval.carry_state,
         device=device,
         precision=pick_precision(config.training.precision, device),
     )

@@ -1,4 +1,4 @@
-"""`lm train` and `lm lr-find`: settings put together, the training run, and what it came to."""
+"""`lm train`: settings put together, the run, and its summary."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from commands.names import corpus_setting
-from commands.output.console import note, note_data, put, put_json
-from commands.output.curves import Curve, put_figure
+from commands.output.console import note, note_data, put_json
 from commands.output.progress import Progress
 from commands.output.tables import put_facts
 from lmcore.config import Config, parse_assignments
@@ -24,8 +23,8 @@ from lmcore.errors import UsageError
 from lmcore.text import harmless, human_bytes, human_time
 
 if TYPE_CHECKING:
-    from lmcore.data import Data
     from lmcore.runs import Run
+    from lmcore.training import Setup
 
 HOUSE = Path(__file__).resolve().parent.parent
 
@@ -34,18 +33,22 @@ def start_run(
     preset: str, corpus: str | None, name: str | None, assignments: list[str], chosen: dict[str, Any], *, as_json: bool
 ) -> int:
     """Train a new run; returns the exit code."""
-    from lmcore.data import load_data
-    from lmcore.runs import create_run, next_name
+    from lmcore.runs import create_run, next_name, runs_root
 
     config, stem = assemble(preset, corpus, assignments, chosen)
     run_name = name or next_name(stem)
     refuse_taken(run_name)
-    data = load_data(config, report=note_data)
-    run = create_run(run_name, config, who_made_it(stem, config, data))
+    _say_where("training", run_name, runs_root() / run_name)
+    run = None
     try:
-        return _train(run, config, resume=False, as_json=as_json)
+        with _sigterm_unwinds():
+            from lmcore.training import prepare
+
+            setup = prepare(config, note_data)
+            run = create_run(run_name, config, who_made_it(stem, setup))
+            return _train(setup, run, resume=False, as_json=as_json)
     except BaseException as error:
-        if discard_untrained(run) and not isinstance(error, Exception):
+        if (run is None or discard_untrained(run)) and not isinstance(error, Exception):
             note("Interrupted before the first step: no run was kept.")
         raise
 
@@ -68,33 +71,12 @@ def continue_run(
             f"Follow it with `lm watch {run.name}`, or stop it with `lm control {run.name} stop`.",
         )
     settings: dict[str, Any] = {**parse_assignments(assignments), **chosen}
-    return _train(run, run.config().with_settings(settings), resume=True, as_json=as_json)
+    config = run.config().with_settings(settings)
+    _say_where("continuing", run.name, run.path)
+    with _sigterm_unwinds():
+        from lmcore.training import prepare
 
-
-def find_lr(
-    preset: str, corpus: str | None, assignments: list[str], steps: int, device: str | None, *, as_json: bool
-) -> None:
-    """Print where the loss falls fastest while the learning rate rises; no run is made."""
-    config, _ = assemble(preset, corpus, assignments, {} if device is None else {"training.device": device})
-    from lmcore.training import find_learning_rate
-
-    found = find_learning_rate(config, steps=steps)
-    if as_json:
-        put_json({"suggestion": found.suggestion, "rates": found.rates, "losses": found.losses})
-        return
-    curve = Curve("smoothed training loss", found.rates, found.losses, validation=False, group=0)
-    put_figure(
-        [curve],
-        title="Loss while the learning rate rises",
-        x_label="learning rate",
-        y_label="nats per token",
-        log_x=True,
-    )
-    if found.suggestion is None:
-        put("The loss fell nowhere: look at the data and the model first.")
-    else:
-        again = f"lm train --preset {preset} --set optimizer.lr={found.suggestion:.1e}"
-        put(f"The loss falls fastest at {found.suggestion:.2e}: try `{again}`, or a little less.")
+        return _train(prepare(config, note_data), run, resume=True, as_json=as_json)
 
 
 def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: dict[str, Any]) -> tuple[Config, str]:
@@ -110,8 +92,9 @@ def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: di
     return start.config.with_settings(settings), start.name
 
 
-def who_made_it(preset: str, config: Config, data: Data) -> dict[str, Any]:
+def who_made_it(preset: str, setup: Setup) -> dict[str, Any]:
     """What `run.json` records: enough to make the run again."""
+    training, data = setup.config.training, setup.data
     packages = ("lm-tui", "torch", "numpy", "tokenizers")
     return {
         "preset": preset,
@@ -119,15 +102,15 @@ def who_made_it(preset: str, config: Config, data: Data) -> dict[str, Any]:
         "host": platform.node(),
         "versions": {"python": platform.python_version(), **{package: _installed(package) for package in packages}},
         "git_commit": _git_commit(),
-        "device": config.training.device,
-        "seed": config.training.seed,
+        "device": training.device,
+        "seed": training.seed,
         "corpus_hash": data.corpus_hash,
         "tokenizer_hash": data.tokenizer_hash,
     }
 
 
 def refuse_taken(name: str) -> None:
-    """Say at once, not after the text was read, that a run of this name is there, or that it is no name.
+    """Say at once, not after the text was read, that a run of this name exists, or that the name is not valid.
 
     Raises:
         UsageError: one of the two.
@@ -144,7 +127,7 @@ def refuse_taken(name: str) -> None:
 
 
 def discard_untrained(run: Run) -> bool:
-    """Take a run away that ended before its first step, so that it does not block its name; whether it was one."""
+    """Remove a run that ended before its first step, so that its name is free again; whether it was one."""
     from lmcore.runs import remove_run
 
     if not run.path.exists() or run.checkpoints() or run.glance().train is not None or run.is_active():
@@ -153,16 +136,14 @@ def discard_untrained(run: Run) -> bool:
     return True
 
 
-def _train(run: Run, config: Config, *, resume: bool, as_json: bool) -> int:
-    progress = Progress(config.training.max_minutes)
-    note(f"{'continuing' if resume else 'training'} {run.name} in {harmless(str(run.path), keep_newlines=False)}")
-    with _sigterm_unwinds():
-        from lmcore.training import train
+def _train(setup: Setup, run: Run, *, resume: bool, as_json: bool) -> int:
+    from lmcore.training import train
 
-        try:
-            summary = train(config, run, resume=resume, report=progress.report)
-        finally:
-            progress.clear()
+    progress = Progress()
+    try:
+        summary = train(setup, run, resume=resume, report=progress.report)
+    finally:
+        progress.clear()
     why, interrupted_by = summary.pop("why"), summary.pop("signal")
     if as_json:
         put_json(summary)
@@ -175,6 +156,10 @@ def _train(run: Run, config: Config, *, resume: bool, as_json: bool) -> int:
     if interrupted_by is not None:
         return 128 + int(interrupted_by)
     return 1 if why == "diverged" else 0
+
+
+def _say_where(doing: str, name: str, path: Path) -> None:
+    note(f"{doing} {name} in {harmless(str(path), keep_newlines=False)}")
 
 
 def _readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -197,7 +182,7 @@ def _readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 @contextmanager
 def _sigterm_unwinds() -> Iterator[None]:
-    """Until the training catches SIGTERM itself, let it unwind like Ctrl-C, so that nothing half made stays behind."""
+    """Until the run handles SIGTERM itself, let it unwind like Ctrl-C, so that nothing incomplete stays behind."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

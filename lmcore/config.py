@@ -397,8 +397,9 @@ class EvalConfig(Section):
     carry_state: Annotated[bool, when("model.architecture", "state")] = Field(
         True, description="Carry the recurrent state through the whole split; false: start each window from zero."
     )
-    max_tokens: Count = Field(
-        0, description="Tokens of the split scored during training (0: all). Final figures always use all."
+    max_tokens: Count = Field(0, description="Tokens of the validation split scored during training (0: all).")
+    final_max_tokens: Count = Field(
+        0, description="Tokens of each split scored after the last step, and by `lm eval` (0: all)."
     )
     published_mean: bool = Field(
         False,

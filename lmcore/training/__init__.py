@@ -3,5 +3,6 @@
 from lmcore.training.evaluate import EvalResult, evaluate
 from lmcore.training.lr_finder import LrCurve, find_learning_rate
 from lmcore.training.session import train
+from lmcore.training.setup import Setup, prepare
 
-__all__ = ["EvalResult", "LrCurve", "evaluate", "find_learning_rate", "train"]
+__all__ = ["EvalResult", "LrCurve", "Setup", "evaluate", "find_learning_rate", "prepare", "train"]

@@ -4,136 +4,140 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lmcore.config import TrainingConfig
 
+# Names of the trained weights in a checkpoint, whose model file holds their average.
+TRAINED = "trained/"
 
-class Average(Protocol):
-    """Weights beside the trained ones, by parameter name; empty until the average begins. Frozen weights are their own
-    average.
+
+class Average:
+    """An average beside the trained weights, by parameter name. Frozen weights are their own average.
+
+    Attributes:
+        weights: the average; empty until it begins.
     """
 
-    weights: dict[str, Tensor]
+    def __init__(self, trained: Mapping[str, Tensor]) -> None:
+        self.weights: dict[str, Tensor] = {}
+        self._trained = trained
+        self._steps = 0
+        self._swapped = False
 
-    def update(self, trained: Mapping[str, Tensor]) -> None:
+    def update(self) -> None:
         """Take the weights after a step into the average."""
+        raise NotImplementedError
 
     def evaluated(self, losses: Sequence[float]) -> None:
-        """Hear of an evaluation; `losses` are all validation losses so far."""
+        """Learn of an evaluation; `losses` are all validation losses so far."""
 
-    def state(self) -> dict[str, int]:
-        """Counts for trainer.json."""
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """While entered, the model holds the average; before the average begins, nothing changes."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
 
-    def load_state(self, state: Mapping[str, int], weights: dict[str, Tensor]) -> None:
-        """Go on from `state` and `weights`."""
+    def state_dict(self) -> dict[str, Any]:
+        """Steps averaged, and the trained weights: the model file of a checkpoint holds their average."""
+        trained = self.weights if self._swapped else self._trained
+        return {"steps": self._steps, **{TRAINED + name: trained[name] for name in self.weights}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, with a model that was loaded from the same checkpoint and so holds the average."""
+        self._steps = state["steps"]
+        self.weights = {
+            name.removeprefix(TRAINED): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)
+        }
+        if self.weights:
+            self._swap()
+            self._swapped = False
+
+    def _begin(self) -> None:
+        if not self.weights:
+            self.weights = {name: weight.detach().clone() for name, weight in self._trained.items()}
+
+    @torch.no_grad()
+    def _move_towards_trained(self, share: float) -> None:
+        torch._foreach_lerp_(list(self.weights.values()), [self._trained[name] for name in self.weights], share)
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, weight in self.weights.items():
+            parameter = self._trained[name]
+            before = parameter.detach().clone()
+            parameter.copy_(weight)
+            weight.copy_(before)
+        self._swapped = not self._swapped
 
 
-class MovingAverage:
+class MovingAverage(Average):
     """Exponential moving average: of the old average `decay` is kept at each step (Polyak & Juditsky 1992).
 
     While few steps are done, the share kept is only (1 + t) / (10 + t): else the random start would weigh in for
     thousands of steps.
     """
 
-    def __init__(self, decay: float) -> None:
+    def __init__(self, trained: Mapping[str, Tensor], decay: float) -> None:
+        super().__init__(trained)
         self.decay = decay
-        self.weights: dict[str, Tensor] = {}
-        self._steps = 0
 
-    def update(self, trained: Mapping[str, Tensor]) -> None:
+    def update(self) -> None:
         """average ← kept · average + (1 − kept) · weights."""
-        if not self.weights:
-            self.weights = _copies(trained)
+        self._begin()
         self._steps += 1
         kept = min(self.decay, (1 + self._steps) / (10 + self._steps))
-        _move_towards(self.weights, trained, 1 - kept)
-
-    def evaluated(self, losses: Sequence[float]) -> None:
-        """Nothing: a moving average runs from the start."""
-
-    def state(self) -> dict[str, int]:
-        """Steps averaged so far."""
-        return {"steps": self._steps}
-
-    def load_state(self, state: Mapping[str, int], weights: dict[str, Tensor]) -> None:
-        """Go on from `state` and `weights`."""
-        self._steps, self.weights = state["steps"], weights
+        self._move_towards_trained(1 - kept)
 
 
-class TriggeredAverage:
+class TriggeredAverage(Average):
     """NT-ASGD: the plain mean of all weights since validation stopped improving (Merity et al. 2018, algorithm 1).
 
     It begins when a validation loss is above the lowest of those more than `patience` evaluations back.
     """
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, trained: Mapping[str, Tensor], patience: int) -> None:
+        super().__init__(trained)
         self.patience = patience
-        self.weights: dict[str, Tensor] = {}
-        self._steps = 0
         self._begun = False
 
-    def update(self, trained: Mapping[str, Tensor]) -> None:
+    def update(self) -> None:
         """average ← average + (weights − average) / t, once it has begun."""
         if not self._begun:
             return
-        if not self.weights:
-            self.weights = _copies(trained)
+        self._begin()
         self._steps += 1
-        _move_towards(self.weights, trained, 1 / self._steps)
+        self._move_towards_trained(1 / self._steps)
 
     def evaluated(self, losses: Sequence[float]) -> None:
         """Begin, if it is time."""
         earlier = losses[: max(0, len(losses) - 1 - self.patience)]
         self._begun = self._begun or (bool(earlier) and losses[-1] > min(earlier))
 
-    def state(self) -> dict[str, int]:
-        """Steps averaged so far, and whether the average has begun."""
-        return {"steps": self._steps, "begun": int(self._begun)}
+    def state_dict(self) -> dict[str, Any]:
+        """As for every average, and whether it has begun."""
+        return {**super().state_dict(), "begun": int(self._begun)}
 
-    def load_state(self, state: Mapping[str, int], weights: dict[str, Tensor]) -> None:
-        """Go on from `state` and `weights`."""
-        self._steps, self._begun, self.weights = state["steps"], bool(state["begun"]), weights
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As for every average."""
+        super().load_state_dict(state)
+        self._begun = bool(state["begun"])
 
 
-def build_average(training: TrainingConfig) -> Average | None:
-    """The average that the config asks for, or None."""
+def build_average(training: TrainingConfig, trained: Mapping[str, Tensor]) -> Average | None:
+    """The average of `trained` that the config asks for, or None."""
     if training.average == "ema":
-        return MovingAverage(training.ema_decay)
-    return TriggeredAverage(training.asgd_patience) if training.average == "asgd" else None
+        return MovingAverage(trained, training.ema_decay)
+    return TriggeredAverage(trained, training.asgd_patience) if training.average == "asgd" else None
 
 
-@contextlib.contextmanager
-def averaged(trained: Mapping[str, Tensor], average: Average | None) -> Iterator[dict[str, Tensor]]:
-    """The parameters `trained` hold the averaged weights while entered.
-
-    Gives copies of the trained weights, by name; empty when there is no average yet and nothing was exchanged.
-    """
-    if average is None or not average.weights:
-        yield {}
-        return
-    kept = _copies(trained)
-    copy_weights(average.weights, trained)
-    try:
-        yield kept
-    finally:
-        copy_weights(kept, trained)
-
-
-@torch.no_grad()
-def copy_weights(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
-    """Copy weights into the parameters of the same names."""
-    for name, weight in source.items():
-        target[name].copy_(weight)
-
-
-def _copies(trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: weight.detach().clone() for name, weight in trained.items()}
-
-
-@torch.no_grad()
-def _move_towards(weights: dict[str, Tensor], trained: Mapping[str, Tensor], share: float) -> None:
-    torch._foreach_lerp_(list(weights.values()), [trained[name] for name in weights], share)
+def averaged(average: Average | None) -> AbstractContextManager[None]:
+    """`average.in_place()`; without an average, nothing."""
+    return contextlib.nullcontext() if average is None else average.in_place()

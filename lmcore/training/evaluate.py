@@ -11,6 +11,7 @@ import torch
 
 from lmcore.data import IGNORED, Batch, Split, eval_window_batches
 from lmcore.errors import UsageError
+from lmcore.measures import perplexity
 from lmcore.models import LanguageModel
 from lmcore.training.device import autocast, memory_explained
 
@@ -47,7 +48,7 @@ class EvalResult:
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
-    """An evaluation was given up because someone asked for that."""
+    """An evaluation was given up because `cancelled` said so."""
 
 
 @torch.no_grad()
@@ -61,19 +62,25 @@ def evaluate(
     max_tokens: int = 0,
     device: torch.device,
     precision: str = "fp32",
+    carry_state: bool = True,
     cancelled: Callable[[], bool] = lambda: False,
+    report: Callable[[int, int], None] = lambda scored, wanted: None,
 ) -> EvalResult:
     """Score tokens 1 … N−1 of `split` (the first has no context), or the first `max_tokens` of them.
 
     A transformer reads windows of `block_size` tokens that move by `stride` (0: `block_size`): each token is scored in
     the first window that holds it, so with at least `block_size - stride` tokens of context where the text has them. A
-    recurrent model reads up to `batch_size` parallel streams and carries its state along each. No random number is
-    drawn.
+    recurrent model reads up to `batch_size` parallel streams and carries its state along each; without `carry_state` it
+    reads windows as a transformer does, each from a state of zeros. No random number is drawn.
+
+    Args:
+        cancelled: asked before each batch of windows.
+        report: called before the first batch and after each with (tokens scored, tokens to score).
 
     Raises:
         UsageError: the split has fewer than two tokens, or `stride` is over `block_size`.
         LmError: out of memory.
-        Cancelled: `cancelled()`, asked before each batch of windows, said so.
+        Cancelled: `cancelled()` said so.
     """
     if len(split.tokens) < 2:
         raise UsageError(
@@ -81,7 +88,7 @@ def evaluate(
         )
     if stride > block_size:
         raise UsageError(
-            f"eval.stride {stride} would leave tokens out: a window has {block_size}.",
+            f"eval.stride {stride} is longer than a window of {block_size} tokens, and would leave tokens out.",
             f"Set it to at most {block_size}.",
         )
     targets = len(split.tokens) - 1
@@ -90,7 +97,7 @@ def evaluate(
     carries = model.carries_state
     batches = (
         _streams(tokens, block_size, batch_size)
-        if carries
+        if carries and carry_state
         else eval_window_batches(tokens, block_size, batch_size, stride)
     )
 
@@ -98,6 +105,7 @@ def evaluate(
     model.eval()
     total = torch.zeros((), dtype=torch.float64)
     correct, scored, state = 0, 0, None
+    report(0, wanted)
     try:
         with memory_explained():
             for batch in batches:
@@ -110,6 +118,7 @@ def evaluate(
                 total += score.nll.sum(dtype=torch.float32 if device.type == "mps" else torch.float64).cpu()
                 correct += int(score.correct.sum())
                 scored += batch.tokens
+                report(scored, wanted)
     finally:
         model.train(was_training)
     return _result(total.item(), scored, correct, split, scored / targets)
@@ -120,8 +129,8 @@ def _result(total: float, scored: int, correct: int, split: Split, share: float)
     return EvalResult(
         loss=total / scored,
         tokens=scored,
-        perplexity=_exp(total / scored),
-        word_perplexity=_exp(total / (split.words * share)) if split.words else None,
+        perplexity=perplexity(total / scored),
+        word_perplexity=perplexity(total / (split.words * share)) if split.words else None,
         bits_per_byte=total / math.log(2) / (split.bytes * share) if split.bytes else None,
         accuracy=correct / scored,
     )
@@ -146,8 +155,3 @@ def _streams(tokens: np.ndarray, block_size: int, batch_size: int) -> Iterator[B
         x = tokens[places].astype(np.int64)
         y = np.where(scored, tokens[places + 1].astype(np.int64), IGNORED)
         yield Batch(x, y, start > 0, int(scored.sum()))
-
-
-def _exp(value: float) -> float:
-    """exp, or infinity where a float cannot hold it."""
-    return math.exp(value) if value < 709 else math.inf

@@ -1,4 +1,4 @@
-"""When to stop, and which weights are best: what the loop knows about validation losses and bad steps."""
+"""Two limits of a run, patience and bad steps; and which weights are best."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXPLODING = 3.0
 
 @dataclass
 class Validation:
-    """Validation losses so far, the best of them, and patience.
+    """Validation losses so far, the best of them, the step of the last one, and patience.
 
     The best is strictly the lowest. Patience is counted against the last improvement of more than `min_delta`, so that
     many tiny improvements do not keep a run alive.
@@ -27,12 +27,14 @@ class Validation:
     losses: list[float] = field(default_factory=list)
     best_loss: float = math.inf
     best_step: int = 0
+    last_step: int = 0
     _reference: float = math.inf
     _waited: int = 0
 
     def add(self, step: int, loss: float) -> bool:
         """Note the loss of an evaluation; whether it is the best so far. A loss that is not a number never is."""
         self.losses.append(loss)
+        self.last_step = step
         if loss < self._reference - self.min_delta:
             self._reference, self._waited = loss, 0
         else:
@@ -47,19 +49,20 @@ class Validation:
         """`patience` evaluations in a row brought nothing."""
         return 0 < self.patience <= self._waited
 
-    def state(self) -> dict[str, Any]:
-        """For trainer.json; null stands for a loss that is not finite."""
+    def state_dict(self) -> dict[str, Any]:
+        """Everything; None stands for a loss that is not finite."""
         values = {"best_loss": self.best_loss, "reference": self._reference}
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         losses = [loss if math.isfinite(loss) else None for loss in self.losses]
-        return {**finite, "losses": losses, "best_step": self.best_step, "waited": self._waited}
+        steps = {"best_step": self.best_step, "last_step": self.last_step}
+        return {**finite, **steps, "losses": losses, "waited": self._waited}
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`; patience that had run out is granted anew, since someone asked for more training."""
         self.losses = [math.inf if loss is None else loss for loss in state["losses"]]
         self.best_loss = math.inf if state["best_loss"] is None else state["best_loss"]
         self._reference = math.inf if state["reference"] is None else state["reference"]
-        self.best_step, self._waited = state["best_step"], state["waited"]
+        self.best_step, self.last_step, self._waited = state["best_step"], state["last_step"], state["waited"]
         if self.out_of_patience:
             self._waited = 0
 
@@ -68,22 +71,29 @@ class BadSteps:
     """Counts steps whose loss or gradient is not finite, and steps in a row that are bad or exploding.
 
     The counts live on the training device: a GPU need not be waited for at each step, only when they are read.
+
+    Attributes:
+        skipped: bad steps so far, as of the last `read`.
+        diverged: whether `limit` steps in a row went wrong, as of the last `read`.
     """
 
     def __init__(self, limit: int, vocab_size: int, device: torch.device) -> None:
         self.limit = limit
-        self.guessing = math.log(vocab_size)
-        self.highest = torch.tensor(math.inf, device=device)  # no loss explodes before the first one is known
+        self.skipped = 0
+        self.diverged = False
+        self._guessing = math.log(vocab_size)
+        self._highest = torch.tensor(math.inf, device=device)  # no loss explodes before the first one is known
         self._counts = torch.zeros(2, dtype=torch.int64, device=device)  # skipped so far; bad or exploding in a row
+        self._told = 0
 
     def add(self, loss: Tensor, finite: Tensor, *, rescaled: Tensor | None = None) -> None:
         """Note one step. `rescaled` (fp16) marks a step whose gradient overflowed only because the loss scale was too
         high: it is skipped like a bad one, but says nothing about the run.
         """
-        self.highest = torch.where(
-            torch.isinf(self.highest) & finite, EXPLODING * loss.clamp(min=self.guessing), self.highest
+        self._highest = torch.where(
+            torch.isinf(self._highest) & finite, EXPLODING * loss.clamp(min=self._guessing), self._highest
         )
-        wrong = ~finite | (loss > self.highest)
+        wrong = ~finite | (loss > self._highest)
         if rescaled is not None:
             wrong &= ~rescaled
         skipped, in_a_row = self._counts.unbind()
@@ -91,18 +101,29 @@ class BadSteps:
         in_a_row = torch.where(in_a_row >= self.limit, in_a_row, (in_a_row + 1) * wrong)
         self._counts = torch.stack([skipped + ~finite, in_a_row])
 
-    def read(self) -> tuple[int, bool]:
-        """Steps skipped so far, and whether `limit` steps in a row went wrong; waits for the device."""
-        skipped, in_a_row = self._counts.tolist()
-        return skipped, in_a_row >= self.limit
+    def read(self) -> None:
+        """Bring `skipped` and `diverged` up to date; waits for the device."""
+        self.skipped, in_a_row = self._counts.tolist()
+        self.diverged = in_a_row >= self.limit
 
-    def state(self) -> dict[str, Any]:
-        """For trainer.json."""
-        highest = self.highest.item()
-        return {"counts": self._counts.tolist(), "highest": highest if math.isfinite(highest) else None}
+    def news(self) -> bool:
+        """Whether `skipped` is higher than when this was last asked."""
+        told, self._told = self._told, self.skipped
+        return self.skipped > told
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        """Everything; None stands for a bound that is not known yet."""
+        highest = self._highest.item()
+        return {
+            "counts": self._counts.tolist(),
+            "highest": highest if math.isfinite(highest) else None,
+            "told": self._told,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self._counts.copy_(torch.tensor(state["counts"]))
         if state["highest"] is not None:
-            self.highest.fill_(state["highest"])
+            self._highest.fill_(state["highest"])
+        self._told = state["told"]
+        self.read()

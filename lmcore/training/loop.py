@@ -7,7 +7,8 @@ One step reads as in a textbook, with the loss a mean over all tokens of `accumu
     w ← optimizer(w, g, lr(step)), unless g is not finite     update
     average ← average of the weights so far                   update
 
-All that the loop remembers goes into a checkpoint (`snapshot.py`), so a resumed run is the same run.
+Everything that the loop remembers is in one of its `parts`, each of which knows its own state; a checkpoint is their
+sum (`checkpoint.py`), so a resumed run is the same run.
 """
 
 from __future__ import annotations
@@ -15,19 +16,30 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from lmcore.errors import LmError
 from lmcore.models import LanguageModel, save_model
-from lmcore.runs import Run, prune_checkpoints, publish_checkpoint, set_pointer
+from lmcore.runs import prune_checkpoints, publish_checkpoint, set_pointer
 from lmcore.training.averaging import averaged, build_average
-from lmcore.training.device import autocast, gradient_scaler, pays_to_compile, random_stream_kept, to_device
-from lmcore.training.evaluate import Cancelled, EvalResult, evaluate
+from lmcore.training.carried import CarriedState
+from lmcore.training.checkpoint import Stateful, load_state, save_state
+from lmcore.training.control import RunControl
+from lmcore.training.device import (
+    RandomStreams,
+    autocast,
+    gradient_scaler,
+    pays_to_compile,
+    random_stream_kept,
+    to_device,
+    wait_for,
+)
+from lmcore.training.evaluate import Cancelled, EvalResult
+from lmcore.training.forecast import Forecast
 from lmcore.training.health import new_warnings
 from lmcore.training.journal import Journal
 from lmcore.training.limits import BadSteps, Validation
@@ -36,11 +48,10 @@ from lmcore.training.meter import LossMeter, Stopwatch
 from lmcore.training.mfu import utilization
 from lmcore.training.objective import objective
 from lmcore.training.optimizers import Parameters, build_optimizers
-from lmcore.training.requests import Requests
 from lmcore.training.samples import write_samples
 from lmcore.training.schedules import lr_multiplier
+from lmcore.training.scoring import score
 from lmcore.training.setup import Setup
-from lmcore.training.snapshot import save_state
 from lmcore.training.unfreezing import Unfreezing
 
 
@@ -54,26 +65,26 @@ class MicroBatch(NamedTuple):
 
 
 class Trainer:
-    """Trains `model` in its `setup` and records it in `run`.
+    """Trains `model` in its `setup` and records it in `journal`.
 
     Attributes:
         step: optimizer steps done, skipped ones included.
         tokens: targets trained on so far.
         trained: the parameters that are trained, by name.
-        carried: a recurrent model's state after the last micro-batch, tensors [layers, B, H].
+        parts: everything with a state that a resumed run goes on from.
     """
 
-    def __init__(self, setup: Setup, model: LanguageModel, run: Run, journal: Journal, requests: Requests) -> None:
-        self.setup, self.model, self.run, self.journal, self.requests = setup, model, run, journal, requests
+    def __init__(self, setup: Setup, model: LanguageModel, journal: Journal, control: RunControl) -> None:
+        self.setup, self.model, self.journal, self.control = setup, model, journal, control
         self.config, self.device = setup.config, setup.device
         training = self.config.training
 
         self.trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-        self.optimizers = build_optimizers(
-            self.config.optimizer, Parameters.of(model, self.trained), self.device
-        )
+        parameters = Parameters.of(model, self.trained)
+        self.optimizers = build_optimizers(self.config.optimizer, parameters, self.device)
+        self.shrunk = [self.trained[name] for name in parameters.decaying(self.config.optimizer.decay_all)]
         self.unfreezing = Unfreezing(model, training.unfreeze_every)
-        self.average = build_average(training)
+        self.average = build_average(training, self.trained)
         self.scaler = gradient_scaler(self.device, setup.precision)
         self.objective = (
             torch.compile(objective) if pays_to_compile(training, self.device, setup.total_steps) else objective
@@ -81,21 +92,50 @@ class Trainer:
 
         self.step = 0
         self.tokens = 0
-        self.carried: tuple[Tensor, ...] | None = None
+        self.carried = CarriedState()
         self.upcoming: list[MicroBatch] = []
         self.grad_norm = torch.zeros((), device=self.device)
         self.meter = LossMeter(self.device)
-        self.stopwatch = Stopwatch()
+        self.stopwatch = Stopwatch(lambda: wait_for(self.device))
         self.validation = Validation(training.patience, training.min_delta)
         self.bad_steps = BadSteps(training.max_bad_steps, model.vocab_size, self.device)
-        self.diverged = False
-        self.warned: set[str] = set()
-        self.skipped = self.skipped_at_warning = 0
-        self.logged_step = self.evaluated_step = 0
         self.saved_step = -1
-        self.epoch_loss = math.nan
-        self.speed_since = (0, 0.0)  # tokens and seconds of steps at the last train event
         self.flops_per_token = model.flops_per_token()
+
+        parts: dict[str, Stateful | None] = {
+            "setup": setup,  # first: another text is refused before anything is changed
+            "trainer": self,
+            "optimizer": self.optimizers,
+            "average": self.average,
+            "scaler": self.scaler,
+            "carried": self.carried,
+            "random": RandomStreams(self.device),
+            "meter": self.meter,
+            "stopwatch": self.stopwatch,
+            "validation": self.validation,
+            "bad_steps": self.bad_steps,
+            "journal": journal,
+        }
+        self.parts = {name: part for name, part in parts.items() if part is not None}
+        self.forecast = Forecast(setup, 0, 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the loop itself remembers: where it is."""
+        return {"step": self.step, "tokens": self.tokens}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.step = self.saved_step = self.journal.step = state["step"]
+        self.tokens = state["tokens"]
+
+    def resume_from(self, folder: Path) -> None:
+        """Go on from a checkpoint; the model has been loaded from there too.
+
+        Raises:
+            LmError: a file is damaged, or the text is not the one the run was trained on.
+        """
+        load_state(self.parts, folder, self.device)
+        self.forecast = Forecast(self.setup, self.step, self.stopwatch.stepping)
 
     # The run.
 
@@ -107,14 +147,15 @@ class Trainer:
             self.train_step()
             self.after_step()
         self.complete(why)
+        self.stopwatch.stop_stepping()
         return why
 
     def ending(self) -> str | None:
         """Why the run ends now, or None."""
         training, total_steps = self.config.training, self.setup.total_steps
-        if self.requests.ending is not None:
-            return self.requests.ending
-        if self.diverged:
+        if self.control.ending is not None:
+            return self.control.ending
+        if self.bad_steps.diverged:
             return "diverged"
         if total_steps is not None and self.step >= total_steps:
             return "done"
@@ -130,7 +171,7 @@ class Trainer:
             self.evaluate()
         if self.checkpoint_is_due():
             self.checkpoint("periodic")
-        self.stopwatch.leave_out(self.requests.obey(lambda: self.checkpoint("requested")))
+        self.stopwatch.leave_out(self.control.handle(lambda: self.checkpoint("requested")))
 
     def complete(self, why: str) -> None:
         """Evaluate and save what the last steps brought. Diverged weights are not worth it, and someone who interrupts
@@ -139,15 +180,15 @@ class Trainer:
         if why in ("interrupted", "stopped"):
             self.checkpoint("interrupted" if why == "interrupted" else "final")
             return
-        if self.logged_step < self.step:
+        if self.journal.logged_step < self.step:
             self.log()
         if why == "diverged":
-            self.warn(
+            self.journal.warn(
                 "divergence",
                 f"The loss exploded, or was not finite, for {self.config.training.max_bad_steps} steps in a row.",
             )
             return
-        if self.evaluated_step < self.step:
+        if self.validation.last_step < self.step:
             self.evaluate()
         self.checkpoint("final")
 
@@ -184,13 +225,12 @@ class Trainer:
         loss = torch.zeros((), device=self.device)
         for batch in batches:
             with autocast(self.device, self.setup.precision):
-                part = self.objective(
-                    self.model, batch.x, batch.y, self.carried if batch.carry else None, self.config.training
-                )
+                state = self.carried.tensors if batch.carry else None
+                part = self.objective(self.model, batch.x, batch.y, state, self.config.training, self.shrunk)
             total = part.total * (batch.tokens / tokens)
             torch.autograd.backward(total if self.scaler is None else self.scaler.scale(total))
             loss += part.cross_entropy * (batch.tokens / tokens)
-            self.carried = part.state
+            self.carried.tensors = part.state
         return loss
 
     def clip(self) -> None:
@@ -214,15 +254,13 @@ class Trainer:
             scale_too_high = torch.isfinite(loss) & ~finite if self.scaler.get_scale() > 1 else None
             self.scaler.update()
         if self.average is not None:
-            self.average.update(self.trained)
-        if self.carried is not None:
-            # A state that is not finite would spoil all steps to come: forget it.
-            self.carried = tuple(torch.where(finite, part, 0.0) for part in self.carried)
+            self.average.update()
+        self.carried.reset_unless(finite)
         self.bad_steps.add(loss, finite, rescaled=scale_too_high)
         self.meter.add(loss, tokens, finite)
         self.tokens += tokens
         if self.device.type == "cpu":  # elsewhere it is read when logging: reading waits for the device
-            self.skipped, self.diverged = self.bad_steps.read()
+            self.bad_steps.read()
 
     def lr_multiplier(self) -> float:
         """The learning rate of the next step, as a share of its peak."""
@@ -236,17 +274,18 @@ class Trainer:
 
     def logging_is_due(self) -> bool:
         """Every `log_every` steps, and at the end of an epoch, whose mean loss is then complete."""
-        return self.step > self.logged_step and (self.step % self.config.training.log_every == 0 or self.epoch_ended())
+        due = self.step % self.config.training.log_every == 0 or self.epoch_ended()
+        return self.step > self.journal.logged_step and due
 
     def evaluation_is_due(self) -> bool:
         """Every `eval_every` steps, or once an epoch."""
         every = self.config.training.eval_every
-        return self.step > self.evaluated_step and (self.step % every == 0 if every else self.epoch_ended())
+        return self.step > self.validation.last_step and (self.step % every == 0 if every else self.epoch_ended())
 
     def checkpoint_is_due(self) -> bool:
         """Every `checkpoint_every` steps, or with each evaluation; and whenever the last evaluation was the best."""
         every = self.config.training.checkpoint_every
-        evaluated = self.evaluated_step == self.step
+        evaluated = self.validation.last_step == self.step
         periodic = self.step % every == 0 if every else evaluated
         return self.step not in (0, self.saved_step) and (
             periodic or (evaluated and self.validation.best_step == self.step)
@@ -256,33 +295,31 @@ class Trainer:
 
     def log(self) -> None:
         """Write a `train` event."""
-        loss, epoch_loss = self.meter.read()
-        self.skipped, self.diverged = self.bad_steps.read()
-        tokens, seconds = self.tokens - self.speed_since[0], self.stopwatch.stepping - self.speed_since[1]
-        speed = tokens / seconds if seconds > 0 else math.nan
-        self.speed_since = (self.tokens, self.stopwatch.stepping)
-        self.logged_step = self.step
+        loss = self.meter.read()
+        self.bad_steps.read()
+        speed = self.stopwatch.tokens_per_second(self.tokens)
+        self.forecast.lap(self.step, self.stopwatch.stepping)
         self.journal.write(
             "train",
             **self.progress(),
+            seconds_left=self.forecast.seconds_left(self.step, self.stopwatch.seconds),
             loss=loss,
-            epoch_loss=epoch_loss,
+            epoch_loss=self.meter.epoch_loss,
             lr=self.optimizers.lr,
             grad_norm=self.grad_norm.item(),
             tokens_per_second=speed,
-            memory_bytes=memory_bytes(),
+            memory_bytes=memory_bytes(self.device),
             memory=memory_split(self.model, self.optimizers.memory_bytes(), self.device),
             mfu=utilization(self.flops_per_token, speed, self.device, self.setup.precision),
-            skipped=self.skipped,
+            skipped=self.bad_steps.skipped,
         )
-        self.epoch_loss = epoch_loss
         if self.epoch_ended():
             self.meter.new_epoch()
-        if self.skipped > self.skipped_at_warning:
-            self.skipped_at_warning = self.skipped
-            self.warn(
+        if self.bad_steps.news():
+            self.journal.warn(
                 "nan",
-                f"{self.skipped} steps so far had a loss or gradient that is not finite: they were skipped, the weights are sound.",
+                f"{self.bad_steps.skipped} steps so far had a loss or a gradient that is not finite. "
+                "They were skipped; the weights are not affected.",
             )
 
     def progress(self) -> dict[str, float]:
@@ -294,45 +331,46 @@ class Trainer:
             "seconds": self.stopwatch.seconds,
         }
 
-    def warn(self, what: str, message: str) -> None:
-        """Write a `warning` event."""
-        self.journal.write("warning", step=self.step, what=what, message=message)
-
     def evaluate(self) -> None:
         """Score the validation split and write samples, with the averaged weights if there are any; training notices
         nothing of it.
         """
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)  # what is still running is training, and timed as such
         self.stopwatch.stop_stepping()
-        with random_stream_kept(self.device), averaged(self.trained, self.average):
+        began = time.monotonic()
+        with random_stream_kept(self.device), averaged(self.average):
             try:
                 result = score(
                     self.setup,
                     self.model,
                     "val",
-                    max_tokens=self.config.eval.max_tokens,
-                    cancelled=self.requests.impatient,
+                    final=False,
+                    journal=self.journal,
+                    cancelled=self.control.interrupted,
                 )
             except Cancelled:
                 return  # a resumed run does it again
-            best = self.validation.add(self.step, result.loss)
-            self.evaluated_step = self.step
-            self.saved_step = -1  # a checkpoint of this step would not know of it
-            self.journal.write("eval", **self.progress(), split="val", **result.fields(), best=best)
+            scored = time.monotonic()
+            self.note_evaluation(result)
             self.write_samples()
+        self.forecast.evaluated(result.tokens, scored - began, time.monotonic() - began)
         if self.average is not None:
             self.average.evaluated(self.validation.losses)
-        for what, message in new_warnings(self.run, self.warned).items():
-            self.warn(what, message)
+        for what, message in new_warnings(self.journal.run, self.journal.warned).items():
+            self.journal.warn(what, message)
+
+    def note_evaluation(self, result: EvalResult) -> None:
+        """Write an `eval` event."""
+        best = self.validation.add(self.step, result.loss)
+        self.saved_step = -1  # a checkpoint of this step would not know of it
+        self.journal.write("eval", **self.progress(), split="val", **result.fields(), best=best, final=False)
 
     def write_samples(self) -> None:
         """Continue the config's prompts."""
         settings = self.config.generation
         try:
-            texts = write_samples(self.model, self.setup.data.tokenizer, settings, self.requests.impatient)
+            texts = write_samples(self.model, self.setup.data.tokenizer, settings, self.control.interrupted)
         except LmError as error:
-            self.warn("nan", f"No samples at step {self.step}: {error.message}")
+            self.journal.warn("nan", f"No samples at step {self.step}: {error.message}")
             return
         for prompt, text in texts.items():
             self.journal.write(
@@ -344,55 +382,35 @@ class Trainer:
             )
 
     def checkpoint(self, reason: str) -> None:
-        """Save everything, unless this step is saved already; point `last` at it, and `best` if it is the best so far."""
+        """Save everything, unless this step is saved already; `last` points at it, and `best` if it is the best."""
         if self.saved_step == self.step:
             return
         self.stopwatch.stop_stepping()
         began = time.monotonic()
-        best = self.evaluated_step == self.step == self.validation.best_step
+        best = self.validation.last_step == self.step == self.validation.best_step
         self.saved_step = self.step
-        folder = publish_checkpoint(self.run.path, self.step, self.save)
+        path = self.journal.run.path
+        folder = publish_checkpoint(path, self.step, self.save)
         if best:
-            set_pointer(self.run.path, "best", folder)
-        set_pointer(self.run.path, "last", folder)
-        prune_checkpoints(self.run.path, self.config.training.keep_checkpoints)
+            set_pointer(path, "best", folder)
+        set_pointer(path, "last", folder)
+        prune_checkpoints(path, self.config.training.keep_checkpoints)
         reason = "best" if best and reason == "periodic" else reason
         seconds = time.monotonic() - began
+        self.forecast.saved(seconds)
         self.journal.write(
             "checkpoint", step=self.step, path=folder.name, reason=reason, best=best, seconds_taken=seconds
         )
 
     def save(self, folder: Path) -> None:
-        """Fill a checkpoint's folder: the model as it is evaluated, its tokenizer, its way of writing, and what a
+        """Fill a checkpoint's folder: the model as it is evaluated, its tokenizer, its generation settings, and what a
         resume needs.
         """
-        with averaged(self.trained, self.average) as raw:
+        with averaged(self.average):
             save_model(self.model, folder)
-            save_state(self, raw, folder)
+            save_state(self.parts, folder)
         self.setup.data.tokenizer.save(folder / "tokenizer.json")
         settings = self.config.generation.model_dump(mode="json")
         (folder / "generation_config.json").write_text(
             json.dumps(settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-
-
-def score(
-    setup: Setup, model: LanguageModel, split: str, *, max_tokens: int = 0, cancelled: Callable[[], bool]
-) -> EvalResult:
-    """`evaluate`, with the settings of the run.
-
-    Raises:
-        Cancelled: someone does not want to wait.
-    """
-    config = setup.config
-    return evaluate(
-        model,
-        setup.data.splits[split],
-        block_size=config.model.block_size,
-        batch_size=config.eval.batch_size or config.training.batch_size,
-        stride=config.eval.stride,
-        max_tokens=max_tokens,
-        device=setup.device,
-        precision=setup.precision,
-        cancelled=cancelled,
-    )

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmcore.config import Config
 from lmcore.models import LanguageModel
 from lmcore.training.device import autocast, computing_on, memory_explained, to_device
 from lmcore.training.objective import objective
 from lmcore.training.optimizers import Parameters, build_optimizers
-from lmcore.training.setup import Setup, new_model, prepare
+from lmcore.training.setup import Setup, new_model
 
 SMOOTHING = 0.9
 # The sweep ends when the smoothed loss is this many times its lowest value.
@@ -28,7 +27,7 @@ EXPLODED = 4.0
 @dataclass(frozen=True)
 class LrCurve:
     """Peak rates tried, the loss before each (nats per token, smoothed), and the rate at which it fell fastest; None if
-    it never fell.
+    it never decreased.
     """
 
     rates: tuple[float, ...]
@@ -36,13 +35,12 @@ class LrCurve:
     suggestion: float | None
 
 
-def find_learning_rate(config: Config, *, lowest: float = 1e-6, highest: float = 10.0, steps: int = 100) -> LrCurve:
-    """A sweep for a fresh model of `config`, on the first batches of its data.
+def find_learning_rate(setup: Setup, *, lowest: float = 1e-6, highest: float = 10.0, steps: int = 100) -> LrCurve:
+    """A sweep for a fresh model of `setup` (from `prepare`), on the first batches of its data.
 
     Raises:
-        UsageError, LmError: as for a training.
+        LmError: out of memory; a pretrained embedding is out of reach.
     """
-    setup = prepare(config)
     return sweep(setup, new_model(setup), lowest=lowest, highest=highest, steps=steps)
 
 
@@ -59,14 +57,16 @@ def sweep(setup: Setup, model: LanguageModel, *, lowest: float, highest: float, 
     with computing_on(device, config.training.threads, config.training.seed), memory_explained():
         trial = copy.deepcopy(model).train()
         trained = {name: parameter for name, parameter in trial.named_parameters() if parameter.requires_grad}
-        optimizers = build_optimizers(config.optimizer, Parameters.of(trial, trained), device)
+        parameters = Parameters.of(trial, trained)
+        optimizers = build_optimizers(config.optimizer, parameters, device)
+        shrunk = [trained[name] for name in parameters.decaying(config.optimizer.decay_all)]
         state: tuple[Tensor, ...] | None = None
         average = 0.0
         for step in range(steps):
             batch = setup.batches.get(step)
             with autocast(device, setup.precision):
                 x, y = to_device(batch.x, device), to_device(batch.y, device)
-                part = objective(trial, x, y, state if batch.carry else None, config.training)
+                part = objective(trial, x, y, state if batch.carry else None, config.training, shrunk)
             state = part.state
             average = SMOOTHING * average + (1 - SMOOTHING) * part.cross_entropy.item()
             smoothed = average / (
@@ -84,8 +84,8 @@ def sweep(setup: Setup, model: LanguageModel, *, lowest: float, highest: float, 
 
 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """The rate at which the loss falls fastest against the logarithm of the rate, before its minimum; None if it falls
-    nowhere.
+    """The rate at which the loss falls fastest against the logarithm of the rate, before its minimum; None if it never
+    decreases.
     """
     lowest = min(range(len(losses)), key=losses.__getitem__, default=0)
     falls = [

@@ -12,11 +12,9 @@ from torch import nn
 from lmcore.telemetry import process_memory
 
 
-def memory_bytes() -> int | None:
-    """Bytes that this process holds: on the GPU where it uses one, else in RAM."""
-    if torch.cuda.is_available() and torch.cuda.memory_reserved():
-        return torch.cuda.memory_reserved()
-    return process_memory()
+def memory_bytes(device: torch.device) -> int | None:
+    """Bytes that this process holds on `device`: reserved by PyTorch on a CUDA GPU, else resident in RAM."""
+    return torch.cuda.memory_reserved(device) if device.type == "cuda" else process_memory()
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,14 +23,19 @@ class Objective(NamedTuple):
 
 
 def objective(
-    model: LanguageModel, x: Tensor, y: Tensor, state: tuple[Tensor, ...] | None, training: TrainingConfig
+    model: LanguageModel,
+    x: Tensor,
+    y: Tensor,
+    state: tuple[Tensor, ...] | None,
+    training: TrainingConfig,
+    shrunk: Sequence[Tensor],
 ) -> Objective:
     """Cross-entropy of targets `y` [B, T] given `x` [B, T], plus penalties.
 
     total = CE + alpha · mean(dropped output²) + beta · mean((output_t − output_t₋₁)²) + l1 · Σ|w|
 
-    The middle two are AWD-LSTM's AR and TAR (Merity et al. 2018, section 4.6); L1 is over the weights that decay by
-    default: matrices and an untied output layer, not embeddings, norms or biases.
+    The middle two are AWD-LSTM's AR and TAR (Merity et al. 2018, section 4.6). L1 is over the weights `shrunk`: those
+    that weight decay shrinks too (`Parameters.decaying`).
     """
     regularizers = training.activation_reg > 0 or training.temporal_reg > 0
     output = model.loss(x, y, state, training.label_smoothing, regularizers)
@@ -38,18 +44,11 @@ def objective(
         total = total + training.activation_reg * output.activation
     if output.temporal is not None and training.temporal_reg:
         total = total + training.temporal_reg * output.temporal
-    if training.l1:
-        total = total + training.l1 * l1_norm(model)
+    if training.l1 and shrunk:
+        total = total + training.l1 * l1_norm(shrunk)
     return Objective(total, output.loss.detach(), output.state)
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # roles are told by identity, which a graph lacks
-def l1_norm(model: LanguageModel) -> Tensor:
-    """Σ|w| over the trained matrices and the untied output layer; 0 where nothing of them is trained."""
-    roles = model.parameter_roles()
-    sums = [
-        weight.abs().sum()
-        for name, weight in model.named_parameters()
-        if roles[name] in ("matrix", "head") and weight.requires_grad
-    ]
-    return torch.stack(sums).sum() if sums else torch.zeros((), device=model.head_weight.device)
+def l1_norm(weights: Iterable[Tensor]) -> Tensor:
+    """Σ|w| over all weights."""
+    return torch.stack([weight.abs().sum() for weight in weights]).sum()

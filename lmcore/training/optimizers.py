@@ -34,6 +34,12 @@ class Parameters:
         """Names of those with one of these roles."""
         return [name for name in self.named if self.roles[name] in roles]
 
+    def decaying(self, decay_all: bool) -> list[str]:
+        """Names of those that weight decay and the L1 penalty shrink: all, or as in GPT-2 only matrices and the output
+        layer. Norms and biases hold scales, and the embeddings of rare words would fade.
+        """
+        return list(self.named) if decay_all else self.having("matrix", "head")
+
 
 class Optimizers:
     """What the loop steps: one PyTorch optimizer, or two (Muon for matrices, AdamW for the rest) that step together or
@@ -74,7 +80,7 @@ class Optimizers:
         for part in self.parts:
             part.zero_grad(set_to_none=True)
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Everything the optimizers remember, as `<parameter>/<what>`; on the device."""
         tensors = {}
         for part in self.parts:
@@ -85,8 +91,8 @@ class Optimizers:
                             tensors[f"{name}/{what}"] = value
         return tensors
 
-    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from `state`."""
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from `state_dict`."""
         by_name: dict[str, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             name, _, what = key.rpartition("/")
@@ -98,7 +104,7 @@ class Optimizers:
 
     def memory_bytes(self) -> int:
         """Bytes of the optimizers' state."""
-        return sum(tensor.nbytes for tensor in self.state().values())
+        return sum(tensor.nbytes for tensor in self.state_dict().values())
 
 
 Builder = Callable[[OptimizerConfig, Parameters, torch.device], list[torch.optim.Optimizer]]
@@ -167,12 +173,8 @@ def _adamw_of(
 
 
 def _groups(config: OptimizerConfig, parameters: Parameters, names: list[str]) -> list[dict[str, Any]]:
-    """`names` as PyTorch's parameter groups, one with weight decay and one without.
-
-    As in GPT-2 only matrices and the output layer decay: norms and biases hold scales, and the embeddings of rare words
-    would fade.
-    """
-    decayed = set(names if config.decay_all else parameters.having("matrix", "head"))
+    """`names` as PyTorch's parameter groups, one with weight decay and one without."""
+    decayed = set(parameters.decaying(config.decay_all))
     split = [([n for n in names if n in decayed], config.weight_decay), ([n for n in names if n not in decayed], 0.0)]
     return [
         {"params": [parameters.named[n] for n in part], "names": part, "weight_decay": rate}

@@ -16,6 +16,8 @@ from lmcore.errors import UsageError
 
 # Smith & Topin's cycle starts at this share of the peak (torch.optim.lr_scheduler.OneCycleLR's default).
 ONE_CYCLE_START = 1 / 25
+# Their shape depends on the step at which they end.
+ENDING = ("linear", "cosine", "one_cycle", "wsd")
 
 
 def lr_multiplier(schedule: ScheduleConfig, step: int, total_steps: int, val_losses: Sequence[float] = ()) -> float:
@@ -38,9 +40,9 @@ def require_end(schedule: ScheduleConfig, total_steps: int | None) -> None:
     Raises:
         UsageError: `total_steps` is None, the shape depends on it, and `decay_steps` is 0.
     """
-    if schedule.name in ("linear", "cosine", "one_cycle", "wsd") and total_steps is None and not schedule.decay_steps:
+    if schedule.name in ENDING and total_steps is None and not schedule.decay_steps:
         raise UsageError(
-            f"The {schedule.name} schedule must know its last step, and this run has none.",
+            f"The {schedule.name} schedule needs to know its last step, and this run has none.",
             "Set schedule.decay_steps, training.max_steps or training.epochs.",
         )
 

@@ -1,16 +1,17 @@
-"""Everything a training needs, checked before the first step: data, batches, model, device, and where it ends."""
+"""Everything a run needs, checked before the first step: data, batches, device, and where it ends."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from lmcore.config import Config
 from lmcore.data import Batches, Data, check_vocabulary, load_data, make_batches
-from lmcore.errors import UsageError
+from lmcore.errors import LmError, UsageError
 from lmcore.models import LanguageModel, apply_pretrained_embedding, build_model
 from lmcore.models.device import pick_device
 from lmcore.training.device import pick_precision
@@ -19,7 +20,7 @@ from lmcore.training.schedules import require_end
 
 @dataclass(frozen=True)
 class Setup:
-    """What stays the same throughout a training.
+    """What stays the same throughout a run.
 
     Attributes:
         precision: fp32, bf16 or fp16.
@@ -42,14 +43,46 @@ class Setup:
         """Steps that finish an epoch."""
         return math.ceil(self.batches.steps_per_epoch / self.config.training.accumulate)
 
+    @property
+    def tokens_per_step(self) -> int:
+        """Targets of a step, on average."""
+        return self.batches.tokens_per_epoch * self.config.training.accumulate // self.batches.steps_per_epoch
+
+    @property
+    def substitutions(self) -> list[str]:
+        """Sentences on what stands in for something that was asked for and is out of reach; loading the data and
+        building the model add to it.
+        """
+        return self.data.substitutions
+
+    def state_dict(self) -> dict[str, Any]:
+        """The hashes of the text, by which a resumed run knows it again."""
+        return {"corpus_hash": self.data.corpus_hash, "tokenizer_hash": self.data.tokenizer_hash}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Refuse to resume on another text than the run began with.
+
+        Raises:
+            LmError: the corpus or the tokenizer has changed.
+        """
+        for name, now in self.state_dict().items():
+            if state[name] != now:
+                raise LmError(
+                    f"The {name.removesuffix('_hash')} is not the one this run was trained on.",
+                    "Put the old text back, or start a new run.",
+                )
+
 
 def prepare(config: Config, report: Callable[[int, int, str], None] | None = None) -> Setup:
-    """Load the data and check that it, the model and the schedule fit together.
+    """Load the data, once, and check that it, the model and the schedule fit together.
+
+    Args:
+        report: called with (bytes done, bytes in all, what) while data is downloaded or encoded.
 
     Raises:
         UsageError: no such device; nothing ends the run; a split is shorter than a window; the vocabulary is larger
             than the model's.
-        LmError: the corpus cannot be had.
+        LmError: the corpus is unreadable, or cannot be downloaded.
     """
     device = pick_device(config.training.device)
     data = load_data(config, report=report)
@@ -65,7 +98,12 @@ def prepare(config: Config, report: Callable[[int, int, str], None] | None = Non
         eos_id=data.tokenizer.eos_id,
         pad_id=data.tokenizer.pad_id,
     )
-    total_steps = _total_steps(config, batches.steps_per_epoch)
+    total_steps = steps_in_all(config, batches.steps_per_epoch)
+    if total_steps is None and not training.max_minutes and not training.patience:
+        raise UsageError(
+            "Nothing says when the run ends.",
+            "Set training.max_steps, training.epochs, training.max_minutes or training.patience.",
+        )
     require_end(config.schedule, total_steps)
     return Setup(config, data, batches, device, pick_precision(training.precision, device), total_steps)
 
@@ -90,16 +128,13 @@ def new_model(setup: Setup) -> LanguageModel:
     return model
 
 
-def _total_steps(config: Config, batches_per_epoch: int) -> int | None:
-    training = config.training
-    ends = []
+def steps_in_all(config: Config, batches_per_epoch: int) -> int | None:
+    """The step at which `training.max_steps` or `training.epochs` ends a run, whichever comes first; None without
+    them.
+    """
+    training, ends = config.training, []
     if training.max_steps:
         ends.append(training.max_steps)
     if training.epochs:
         ends.append(max(1, math.ceil(training.epochs * batches_per_epoch / training.accumulate)))
-    if not ends and not training.max_minutes and not training.patience:
-        raise UsageError(
-            "Nothing says when the training ends.",
-            "Set training.max_steps, training.epochs, training.max_minutes or training.patience.",
-        )
     return min(ends, default=None)

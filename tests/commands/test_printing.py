@@ -17,7 +17,7 @@ from commands.names import expand_ranges
 from commands.output import tables
 from commands.output.console import cell_width, is_colourful, pad, put_json, wrap
 from commands.output.curves import Curve, finite_points, put_figure
-from commands.output.progress import Progress
+from commands.output.progress import Progress, describe_eval
 from commands.output.tables import Cell, Column, put_table
 from lmcore.errors import UsageError
 from tests.commands.conftest import Answer, run_lm
@@ -163,19 +163,31 @@ def test_ranges_of_runs() -> None:
         expand_ranges(["exp4..exp2"])
 
 
-def test_time_left_comes_from_the_pace_and_the_limit_in_minutes(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = iter([0.0, 10.0, 20.0])
-    monkeypatch.setattr("commands.output.progress.time.monotonic", lambda: next(clock))
-    progress = Progress(max_minutes=1.0)
+def test_a_pipe_gets_the_time_left_and_now_and_then_how_far_a_scoring_is(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress()
     progress.report({"kind": "start", "total_steps": 100})
-    progress.report({"kind": "train", "step": 50, "loss": 1.0, "seconds": 10.0})
-    progress.report({"kind": "train", "step": 51, "loss": 1.0, "seconds": 58.0})
+    progress.report({"kind": "train", "step": 50, "loss": 1.0, "seconds": 10.0, "seconds_left": 1090.0})
+    scoring = {"kind": "scoring", "split": "test", "final": True, "tokens_total": 200_000}
+    for seconds in (0.0, 10.0, 29.0, 31.0, 45.0, 62.0):
+        progress.report({**scoring, "tokens_scored": int(1000 * seconds), "seconds": seconds, "seconds_left": 200.0})
+    for seconds in (0.0, 40.0):  # the next split
+        progress.report({**scoring, "split": "val", "tokens_scored": 5, "seconds": seconds, "seconds_left": None})
     lines = capsys.readouterr().err.splitlines()
-    assert lines[1].endswith("ETA 10s")
-    assert lines[2].endswith("ETA 2.0s")
+    assert lines[1].endswith("ETA 18m 10s")
     assert "ppl 2.72" in lines[1]
+    assert lines[2:] == [
+        "scoring final test  15%  31,000/200,000 tokens  ETA 3m 20s",
+        "scoring final test  31%  62,000/200,000 tokens  ETA 3m 20s",
+        "scoring final val  0%  5/200,000 tokens",
+    ]
+
+
+def test_a_final_score_says_on_how_many_tokens_it_rests() -> None:
+    event = {"kind": "eval", "split": "test", "step": 40, "loss": 1.0, "perplexity": 2.718, "tokens_scored": 5000}
+    assert describe_eval({**event, "final": True, "best": False}) == (
+        "final test (checkpoint of step 40): loss 1.0000  perplexity 2.72  on 5,000 tokens"
+    )
+    assert describe_eval({**event, "split": "val", "best": True}).endswith("perplexity 2.72  best so far")
 
 
 @pytest.mark.parametrize("width", [48, 60, 80, 100, 140])
@@ -184,7 +196,7 @@ def test_a_narrow_terminal_keeps_step_loss_and_time_left(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr("commands.output.progress.is_terminal", lambda stream: True)
-    progress = Progress(max_minutes=100.0)
+    progress = Progress()
     progress.report({"kind": "start", "total_steps": 20000, "resumed_from": 0})
     event = {
         "kind": "train",
@@ -194,6 +206,7 @@ def test_a_narrow_terminal_keeps_step_loss_and_time_left(
         "lr": 0.001,
         "tokens_per_second": 12345.6,
         "seconds": 5990.0,
+        "seconds_left": 9.0,
     }
     progress.report(event)
     line = capsys.readouterr().err.rpartition("\r\x1b[2K")[2]

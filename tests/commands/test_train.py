@@ -20,7 +20,8 @@ Lm = Callable[..., Answer]
 
 SUMMARY = [
     *("run", "steps", "tokens", "seconds", "tokens_per_second", "train_loss", "best_step"),
-    *("val_loss", "val_perplexity", "test_loss", "test_perplexity", "bits_per_byte", "peak_memory_bytes"),
+    *("val_loss", "val_perplexity", "val_tokens_scored", "test_loss", "test_perplexity", "test_tokens_scored"),
+    *("bits_per_byte", "peak_memory_bytes"),
 ]
 
 

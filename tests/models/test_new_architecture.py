@@ -17,7 +17,7 @@ from lmcore.models import build_model, count_parameters, load_model
 from lmcore.presets import advice
 from lmcore.registry import ARCHITECTURES, Architecture
 from lmcore.runs import create_run
-from lmcore.training import train
+from lmcore.training import prepare, train
 
 TOY = '''
 """The mean of all words so far, through one matrix."""
@@ -97,8 +97,8 @@ def test_it_trains_resumes_and_generates(tmp_path: Path, batching: str) -> None:
         }
     )
     run = create_run("toy", config, {})
-    train(config, run)
-    summary = train(config.with_settings({"training.max_steps": 4}), run, resume=True)
+    train(prepare(config), run)
+    summary = train(prepare(config.with_settings({"training.max_steps": 4})), run, resume=True)
     assert (summary["steps"], summary["why"]) == (4, "done")
     assert summary["train_loss"] < 4
     assert "mean" in run.history().start[0]["architecture"]

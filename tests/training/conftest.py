@@ -1,4 +1,4 @@
-"""Small texts, small models, and a training in one call."""
+"""Small texts, small models, and a whole run in one call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from lmcore.config import Config
 from lmcore.runs import Run, create_run, find_run
-from lmcore.training import train
+from lmcore.training import prepare, train
 
 TINY = {
     "tokenizer.kind": "char",
@@ -88,6 +88,6 @@ def start() -> Start:
         report: Callable[[dict[str, Any]], None] | None = None,
     ) -> Trained:
         run = find_run(name) if resume else create_run(name, config, {})
-        return Trained(run, train(config, run, resume=resume, report=report))
+        return Trained(run, train(prepare(config), run, resume=resume, report=report))
 
     return go

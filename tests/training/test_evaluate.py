@@ -69,6 +69,35 @@ def test_a_recurrent_model_carries_its_state_through_the_whole_text(architecture
     assert result.accuracy == pytest.approx(float((logits.argmax(-1) == targets).float().mean()))
 
 
+@pytest.mark.parametrize("stride", [0, 2])
+@torch.no_grad()
+def test_a_recurrent_model_can_be_scored_from_a_zero_state_in_each_window(stride: int) -> None:
+    network, text = model(architecture="lstm"), split(40)
+    result = evaluate(network, text, block_size=6, batch_size=3, stride=stride, carry_state=False, device=CPU)
+    total = 0.0
+    for target in range(1, 40):
+        # The window in which the target is scored: the first one that holds it; the last one ends with the text.
+        end = min(39, 6 + math.ceil(max(0, target - 6) / (stride or 6)) * (stride or 6))
+        total += nll_of_last(network, text.tokens[max(0, end - 6) : target], text.tokens[target])
+    assert result.tokens == 39
+    assert result.loss == pytest.approx(total / 39, rel=1e-5)
+
+
+def test_progress_is_reported_from_none_to_all() -> None:
+    told: list[tuple[int, int]] = []
+    evaluate(
+        model(),
+        split(50),
+        block_size=6,
+        batch_size=2,
+        device=CPU,
+        report=lambda done, total: told.append((done, total)),
+    )
+    assert told[0] == (0, 49)
+    assert told[-1] == (49, 49)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+
+
 @pytest.mark.parametrize("count", [97, 98, 101, 500])
 @torch.no_grad()
 def test_parallel_streams_score_each_token_once_and_hardly_differ_from_one(count: int) -> None:

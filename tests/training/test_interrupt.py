@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 
 from lmcore.config import Config
 from lmcore.runs import EventTail, Run, create_run
-from lmcore.training import train
-from lmcore.training.signals import Interrupts
+from lmcore.training import prepare, train
+from lmcore.training.control import Interrupts
 from tests.training.conftest import LSTM, Configure, Start
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -24,9 +24,9 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from lmcore.runs import Run
-from lmcore.training import train
+from lmcore.training import prepare, train
 run = Run(Path(sys.argv[1]))
-summary = train(run.config(), run)
+summary = train(prepare(run.config()), run)
 sys.exit(128 + summary["signal"] if summary["signal"] else 0)
 """
 
@@ -78,7 +78,7 @@ def test_a_disturbed_process_can_be_resumed_to_the_same_weights(
         assert run.history().checkpoints[-1]["reason"] == "interrupted"
         assert run.history().finish[-1]["why"] == "interrupted"
     assert run.history().train[-1]["step"] < 500
-    train(config, run, resume=True)
+    train(prepare(config), run, resume=True)
 
     whole = start(config, "whole").run
     for file in ("model.safetensors", "trainer.safetensors"):
@@ -136,3 +136,17 @@ def test_an_interrupt_within_the_last_scoring_leaves_it_to_the_resumed_run(confi
     resumed = start(config, "cut", resume=True)
     assert (resumed.summary["why"], resumed.summary["steps"]) == ("done", 12)
     assert resumed.summary["test_loss"] is not None
+
+
+def test_an_interrupt_between_the_final_scores_keeps_those_that_were_made(configure: Configure, start: Start) -> None:
+    def report(event: dict[str, object]) -> None:
+        if event["kind"] == "eval" and event["final"] and event["split"] == "val":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    config = configure(eval__max_tokens=100)
+    cut = start(config, "cut", report=report)
+    final = [event for event in cut.events("eval") if event["final"]]
+    assert [event["split"] for event in final] == ["val"]
+    assert cut.summary["why"] == "interrupted"
+    assert cut.summary["val_loss"] == final[0]["loss"]
+    assert cut.summary["test_loss"] is None

@@ -16,28 +16,19 @@ from safetensors.torch import load_file
 from lmcore.config import GenerationConfig
 from lmcore.errors import LmError, UsageError
 from lmcore.generation import load_generator
-from lmcore.models import build_model, load_model
+from lmcore.models import build_model, load_model, save_model
 from lmcore.models.recurrent import Recurrent
 from lmcore.models.transformer import Transformer
 from lmcore.runs import create_run, find_run
 from lmcore.runs.control import write_request
-from lmcore.training import evaluate, loop, train
-from lmcore.training.setup import new_model, prepare
+from lmcore.training import evaluate, prepare, train
+from lmcore.training.setup import new_model
 from tests.training.conftest import LSTM, Configure, Start, Trained
 
 SUMMARY = [
-    *[
-        "run",
-        "steps",
-        "tokens",
-        "seconds",
-        "tokens_per_second",
-        "train_loss",
-        "best_step",
-        "val_loss",
-        "val_perplexity",
-    ],
-    *["test_loss", "test_perplexity", "bits_per_byte", "peak_memory_bytes"],
+    *("run", "steps", "tokens", "seconds", "tokens_per_second", "train_loss", "best_step"),
+    *("val_loss", "val_perplexity", "val_tokens_scored"),
+    *("test_loss", "test_perplexity", "test_tokens_scored", "bits_per_byte", "peak_memory_bytes"),
 ]
 
 
@@ -89,12 +80,12 @@ def test_the_summary_and_the_events_are_what_the_contract_says(configure: Config
         "activations": None,
         "cached": None,
     }
-    assert [(e["step"], e["split"]) for e in trained.events("eval")] == [
-        (5, "val"),
-        (10, "val"),
-        (12, "val"),
-        (12, "val"),
-        (12, "test"),
+    assert [(e["step"], e["split"], e["final"]) for e in trained.events("eval")] == [
+        (5, "val", False),
+        (10, "val", False),
+        (12, "val", False),
+        (12, "val", True),
+        (12, "test", True),
     ]
     assert [e["step"] for e in trained.events("sample")] == [5, 10, 12]
     assert all(e["prompt"] == "the cat" and len(e["text"]) == 5 for e in trained.events("sample"))
@@ -184,8 +175,13 @@ def test_clipping_bounds_the_step_and_the_norm_is_logged_unclipped(configure: Co
     assert trained.events("train")[0]["grad_norm"] > 0.05
 
 
-def test_one_step_of_sgd_is_the_gradient_of_loss_and_penalties(configure: Configure, start: Start) -> None:
+@pytest.mark.parametrize("decay_all", [False, True])
+def test_one_step_of_sgd_is_the_gradient_of_loss_and_penalties(
+    decay_all: bool, configure: Configure, start: Start
+) -> None:
     settings = {
+        "model.tied": False,
+        "optimizer.decay_all": decay_all,
         "training.activation_reg": 2.0,
         "training.temporal_reg": 1.0,
         "training.l1": 0.001,
@@ -203,11 +199,16 @@ def test_one_step_of_sgd_is_the_gradient_of_loss_and_penalties(configure: Config
         model.logits(hidden).flatten(0, 1), torch.from_numpy(batch.y).flatten(), label_smoothing=0.1
     )
     loss = loss + 2.0 * hidden.square().mean() + (hidden[:, 1:] - hidden[:, :-1]).square().mean()
-    # As weight decay, L1 leaves embeddings alone, also one that is tied to the output.
-    loss = loss + 0.001 * sum(p.abs().sum() for p in model.layers.parameters() if p.dim() > 1)
+    penalized = {
+        name for name, p in model.named_parameters() if decay_all or (p.dim() > 1 and not name.startswith("embedding"))
+    }
+    assert "head.weight" in penalized
+    loss = loss + 0.001 * sum(p.abs().sum() for name, p in model.named_parameters() if name in penalized)
     loss.backward()
     for name, parameter in model.named_parameters():
-        torch.testing.assert_close(weights(trained)[name], (parameter - parameter.grad).detach(), msg=name)
+        gradient = parameter.grad
+        assert gradient is not None
+        torch.testing.assert_close(weights(trained)[name], (parameter - gradient).detach(), msg=name)
 
 
 def break_gradients(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
@@ -357,7 +358,7 @@ def test_requests_are_obeyed_and_acknowledged(configure: Configure) -> None:
         assert run.state() == "paused"
         run.request("resume")
 
-    summary = train(config, run, report=report)
+    summary = train(prepare(config), run, report=report)
     assert done.is_set()
     assert summary["why"] == "stopped"
     answers = [(event["action"], event["state"]) for event in run.history().control]
@@ -388,14 +389,14 @@ def test_requests_to_an_earlier_process_are_not_obeyed(configure: Configure, sta
 def test_a_full_disk_ends_the_run_with_a_reason_and_keeps_what_is_saved(
     configure: Configure, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, count = loop.save_model, iter(range(100))
+    count = iter(range(100))
 
     def save(*arguments: Any) -> None:
         if next(count) == 1:
             raise OSError(errno.ENOSPC, "No space left on device")
-        original(*arguments)
+        save_model(*arguments)
 
-    monkeypatch.setattr(loop, "save_model", save)
+    monkeypatch.setattr("lmcore.training.loop.save_model", save)
     with pytest.raises(LmError, match="disk is full"):
         start(configure(), "full")
     run = find_run("full")
@@ -427,7 +428,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(configure: Configu
         config = configure(settings)
         run = create_run(f"bad{number}", config, {})
         with pytest.raises(UsageError, match=message):
-            train(config, run)
+            train(prepare(config), run)
         assert run.state() == "created"
 
 
@@ -443,11 +444,11 @@ def test_two_processes_cannot_train_one_run(configure: Configure, start: Start) 
 
     def report(event: dict[str, Any]) -> None:
         if event["kind"] == "train" and event["step"] == 2:
-            with pytest.raises(UsageError, match="already") as error:
-                train(config, run, resume=True)
+            with pytest.raises(UsageError, match="still training") as error:
+                train(prepare(config), run, resume=True)
             failures.append(error.value)
 
-    train(config, run, report=report)
+    train(prepare(config), run, report=report)
     assert len(failures) == 1
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lmcore.training import find_learning_rate
+from lmcore.training import find_learning_rate, prepare
 from lmcore.training.lr_finder import steepest, sweep
-from lmcore.training.setup import new_model, prepare
+from lmcore.training.setup import new_model
 from tests.training.conftest import LSTM, Configure
 
 
 def test_the_sweep_rises_exponentially_and_suggests_a_rate_that_learns(configure: Configure) -> None:
-    curve = find_learning_rate(configure(training__batch_size=16), lowest=1e-5, highest=10.0, steps=60)
+    curve = find_learning_rate(prepare(configure(training__batch_size=16)), lowest=1e-5, highest=10.0, steps=60)
     ratios = [after / before for before, after in zip(curve.rates, curve.rates[1:], strict=False)]
     assert curve.rates[0] == 1e-5
     assert ratios == pytest.approx([1e6 ** (1 / 59)] * len(ratios))

@@ -85,11 +85,12 @@ def test_muon_is_pytorchs(shape: tuple[int, int]) -> None:
     ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
     optimizer = Muon([ours], lr=0.02, momentum=0.9, weight_decay=0.1)
     peer = torch.optim.Muon([theirs], lr=0.02, momentum=0.9, weight_decay=0.1)
+    both: list[torch.optim.Optimizer] = [optimizer, peer]
     for seed in range(4):
         gradient = torch.randn(shape, generator=torch.Generator().manual_seed(10 + seed))
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
-        optimizer.step()
-        peer.step()
+        for one in both:
+            one.step()
     # PyTorch iterates in bfloat16, with 8 bits of precision; ours is float32 on a CPU. Four steps move an entry by up
     # to 0.1.
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
@@ -159,7 +160,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing_at_all(name: str, first: 
     peers.step(FINITE)
     for key, parameter in undisturbed.named.items():
         assert torch.equal(disturbed.named[key], parameter), key
-    assert equal(optimizers.state(), peers.state())
+    assert equal(optimizers.state_dict(), peers.state_dict())
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
@@ -168,7 +169,7 @@ def test_state_goes_on_bit_for_bit(name: str) -> None:
     ours, optimizers = steps(config)
     copy = Parameters({key: nn.Parameter(parameter.detach().clone()) for key, parameter in ours.named.items()}, ROLES)
     resumed = build_optimizers(config, copy, CPU)
-    resumed.load_state({key: tensor.clone() for key, tensor in optimizers.state().items()})
+    resumed.load_state_dict({key: tensor.clone() for key, tensor in optimizers.state_dict().items()})
     for named, either in ((ours.named, optimizers), (copy.named, resumed)):
         set_gradients(named, 9)
         either.set_lr(0.5)
