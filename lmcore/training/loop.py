@@ -37,7 +37,7 @@ from lmcore.training.mfu import flops_per_token, utilization
 from lmcore.training.objective import objective
 from lmcore.training.optimizers import Parameters, build_optimizers
 from lmcore.training.requests import Requests
-from lmcore.training.samples import write_samples
+from lmcore.training.samples import generate_samples
 from lmcore.training.schedules import lr_multiplier
 from lmcore.training.setup import Setup
 from lmcore.training.snapshot import save_state
@@ -330,7 +330,7 @@ class Trainer:
         """Continue the config's prompts."""
         settings = self.config.generation
         try:
-            texts = write_samples(self.model, self.setup.data.tokenizer, settings, self.requests.impatient)
+            texts = generate_samples(self.model, self.setup.data.tokenizer, settings, self.requests.impatient)
         except LmError as error:
             self.warn("nan", f"No samples at step {self.step}: {error.message}")
             return
