@@ -41,7 +41,7 @@ def _number(value: Any) -> float:
 
 def _switch(value: Any) -> bool:
     if isinstance(value, str):
-        return {"on": True, "true": True, "false": False}[value.lower()]
+        return {"on": True, "true": True, "1": True, "false": False, "0": False}[value.lower()]
     if value not in (0, 1):
         raise ValueError(value)
     return bool(value)
