@@ -184,7 +184,9 @@ def compare(
     ],
     prompt: Annotated[
         str | None,
-        typer.Option("--prompt", metavar="TEXT", help="Continue this text with each run, with the options below."),
+        typer.Option(
+            "--prompt", metavar="TEXT", help="Continue this text with each run; - reads it from standard input."
+        ),
     ] = None,
     x: Annotated[
         str, typer.Option("--x", metavar="AXIS", help="Draw the curves over epoch, time, step or tokens.")

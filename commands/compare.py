@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from commands.generate import read_prompt
 from commands.names import checkpoint_of, expand_ranges
 from commands.output.console import BOLD, DIM, columns, note, pad, paint, put, put_json, wrap
 from commands.output.curves import Curve, put_figure
@@ -43,6 +44,7 @@ def compare_runs(names: list[str], prompt: str | None, axis: str, given: dict[st
             f"--{next(iter(given)).replace('_', '-')} has no effect without --prompt.",
             "Add --prompt TEXT to continue a text with each run, or leave the option out.",
         )
+    prompt = None if prompt is None else read_prompt(prompt)
     settings = None if prompt is None else _sampler_settings(given)
     runs = _find_all(names)
     comparison = compare(runs)

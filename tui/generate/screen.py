@@ -388,7 +388,7 @@ class GenerateScreen(BaseScreen):
             return
         panel, sample, _ = chosen
         assert panel.source is not None
-        settings = self.query_one(SlidersPanel).values()
+        settings, _ = self.query_one(SlidersPanel).request()
         path = keep_sample(
             panel.source.run,
             self.lm.watcher.root,
