@@ -333,7 +333,7 @@ class GenerationConfig(Section):
         0.0, description="Exclude tokens below this fraction of the most likely token's probability (0: off)."
     )
     repetition_penalty: Annotated[AboveZero, Control("repetition", (1.0, 2.0, 0.05), most=10.0, off=1.0)] = Field(
-        1.0, description="Above 1, tokens that already occurred become less likely (CTRL's penalty; 1: off)."
+        1.0, description="Above 1, tokens that already occurred become less likely, as in CTRL (1: off)."
     )
     no_repeat_ngram: Annotated[Count, Control("no n-gram", (0, 10, 1), most=1000, off=0)] = Field(
         0, description="Never generate the same n-gram of this many tokens twice (0: off)."

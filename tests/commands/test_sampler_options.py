@@ -13,6 +13,7 @@ import pytest
 
 from lmcore.config import GenerationConfig
 from lmcore.runs import Run
+from lmcore.sampling import sampler_options
 from tests.commands.conftest import Answer
 
 Lm = Callable[..., Answer]
@@ -101,3 +102,21 @@ def test_a_sample_of_the_training_can_be_generated_again(lm: Lm, runs: Path) -> 
     assert len(samples) == 2
     for prompt, text in samples.items():
         assert generate(lm, "--checkpoint", "last", prompt=prompt)["samples"][0]["text"] == text
+
+
+@pytest.mark.parametrize(("command", "default"), [("generate", "the run's own"), ("compare", None)])
+def test_help_has_type_default_and_off_value_of_each_setting(lm: Lm, command: str, default: str | None) -> None:
+    out = " ".join(lm(command, "--help").out.split())
+    types = {"integer": "INTEGER", "float": "FLOAT", "strings": "TEXT"}
+    for option in sampler_options():
+        _, flag, rest = out.partition(f" {option.flag} ")
+        assert flag, option.name
+        text = rest.partition("[default: ")
+        value = "none" if option.default == () else str(option.default).lower()
+        assert text[2].startswith(f"{default or value}]")
+        if option.kind == "boolean":
+            assert text[0].startswith(f"/ --no-{option.name} ")
+            continue
+        off = option.control.off
+        assert text[0].startswith(types[option.kind] + ("" if off is None else "|off") + " ")
+        assert off in (None, ()) or f"({off:g}: off)" in text[0] or f"({off:g}: no limit" in text[0]
