@@ -14,6 +14,7 @@ import typer
 
 from commands.names import complete_corpus, complete_preset, complete_run, complete_setting
 from commands.output.errors import run_safely
+from commands.sampler_options import SamplerCommand, SharedSamplerCommand, given_options
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -137,53 +138,26 @@ def train(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(cls=SamplerCommand)
 def generate(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="How the text begins; - reads it from stdin.")],
+    context: typer.Context,
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="The text to continue; - reads it from standard input.")
+    ],
     run: RunOption = None,
     checkpoint: Which = None,
-    max_new_tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens to write.")] = None,
-    temperature: Annotated[float | None, typer.Option(metavar="T", help="Below 1: safer; above 1: wilder.")] = None,
-    top_k: Annotated[int | None, typer.Option(metavar="K", min=1, help="Keep the K likeliest tokens.")] = None,
-    top_p: Annotated[
-        float | None, typer.Option(metavar="P", help="Keep the likeliest tokens that together have this probability.")
-    ] = None,
-    min_p: Annotated[
-        float | None, typer.Option(metavar="P", help="Drop tokens below this share of the likeliest one's probability.")
-    ] = None,
-    repetition_penalty: Annotated[
-        float | None, typer.Option(metavar="X", help="Above 1: tokens already written become less likely.")
-    ] = None,
-    no_repeat_ngram: Annotated[int | None, typer.Option(metavar="N", help="No n-gram of this length twice.")] = None,
-    greedy: Annotated[bool, typer.Option("--greedy", help="Always the likeliest token.")] = False,
-    num_samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many texts.")] = 1,
-    seed: Annotated[int | None, typer.Option(metavar="S", help="Same seed, same text.")] = None,
-    stop: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="Stop before this text; may be repeated.")
-    ] = None,
     device: Device = None,
+    num_samples: Annotated[int, typer.Option(metavar="INTEGER", min=1, help="Number of texts.")] = 1,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Into a pipe or file: leave control characters as the model wrote them.")
+        bool, typer.Option("--raw", help="Do not make control characters visible; for pipes and files only.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Write text with a trained model. It streams as it comes; settings not given here are the run's own."""
+    """Generate text with a trained model. Prints it token by token, after the prompt."""
     from commands import generate as generate_command
 
-    options = {
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "min_p": min_p,
-        "repetition_penalty": repetition_penalty,
-        "no_repeat_ngram": no_repeat_ngram,
-        "greedy": greedy or None,
-        "seed": seed,
-        "stop": stop or None,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    generate_command.write(prompt, run, checkpoint, given, num_samples, device or "auto", raw=raw, as_json=json)
+    given = given_options(context)
+    generate_command.generate(prompt, run, checkpoint, given, num_samples, device or "auto", raw=raw, as_json=json)
 
 
 @app.command(name="eval")
@@ -216,27 +190,28 @@ def evaluate(
     evaluate_command.score(run, data, split, checkpoint, settings or [], chosen, as_json=json)
 
 
-@app.command()
+@app.command(cls=SharedSamplerCommand)
 def compare(
+    context: typer.Context,
     runs: Annotated[
         list[str],
         typer.Argument(metavar="RUN...", help="Runs, or ranges such as exp1..exp12.", autocompletion=complete_run),
     ],
     prompt: Annotated[
         str | None,
-        typer.Option("--prompt", metavar="TEXT", help="Let each run continue this text, from the same seed."),
+        typer.Option(
+            "--prompt", metavar="TEXT", help="Continue this text with each run; - reads it from standard input."
+        ),
     ] = None,
     x: Annotated[
         str, typer.Option("--x", metavar="AXIS", help="Draw the curves over epoch, time, step or tokens.")
     ] = "epoch",
-    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens each run writes.")] = 60,
-    seed: Annotated[int, typer.Option(metavar="S", min=0, help="The seed of every text.")] = 0,
     json: Json = False,
 ) -> None:
     """Set runs side by side. One table, the settings that differ, their curves, and their texts."""
     from commands import compare as compare_command
 
-    compare_command.compare_runs(runs, prompt, x, max_new_tokens, seed, as_json=json)
+    compare_command.compare_runs(runs, prompt, x, given_options(context), as_json=json)
 
 
 @app.command()

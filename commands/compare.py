@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from commands.generate import read_prompt
 from commands.names import checkpoint_of, expand_ranges
 from commands.output.console import BOLD, DIM, columns, note, pad, paint, put, put_json, wrap
 from commands.output.curves import Curve, put_figure
 from commands.output.tables import Cell, Column, put_table
 from commands.presets import show_value
 from commands.runs import model_name, number
+from commands.sampler_options import change_settings
 from lmcore.errors import UsageError
 from lmcore.runs import find_run
 from lmcore.text import harmless, human_bytes, human_count, human_time
 
 if TYPE_CHECKING:
+    from lmcore.config import GenerationConfig
     from lmcore.lab.compare import Comparison
     from lmcore.runs import Run
 
@@ -30,25 +33,33 @@ RUNS_IN_A_FIGURE = 4
 NARROWEST_COLUMN = 28
 
 
-def compare_runs(
-    names: list[str], prompt: str | None, axis: str, max_new_tokens: int, seed: int, *, as_json: bool
-) -> None:
-    """Compare runs by name, path or range."""
+def compare_runs(names: list[str], prompt: str | None, axis: str, given: dict[str, Any], *, as_json: bool) -> None:
+    """Compare runs by name, path or range; `given` are the sampler settings of the command line, for `prompt`."""
     from lmcore.lab import compare
 
     if axis not in AXES:
         raise UsageError(f"There is no axis '{axis}'.", f"Choose one of {', '.join(AXES)}.")
+    if given and prompt is None:
+        raise UsageError(
+            f"--{next(iter(given)).replace('_', '-')} has no effect without --prompt.",
+            "Add --prompt TEXT to continue a text with each run, or leave the option out.",
+        )
+    prompt = None if prompt is None else read_prompt(prompt)
+    settings = None if prompt is None else _sampler_settings(given)
     runs = _find_all(names)
     comparison = compare(runs)
-    texts = None if prompt is None else _write_all(runs, prompt, max_new_tokens, seed)
+    texts = None if prompt is None or settings is None else _generate_all(runs, prompt, settings)
     if as_json:
-        answer = {
+        answer: dict[str, Any] = {
             "rows": comparison.rows,
             "best_by": comparison.best_by,
             "comparability": comparison.comparability._asdict(),
             "differences": comparison.differences,
         }
-        put_json(answer if texts is None else {**answer, "prompt": prompt, "texts": texts})
+        if texts is not None and settings is not None:
+            answer |= {"prompt": prompt, "texts": texts}
+            answer["generation"] = settings.model_dump(mode="json", exclude={"prompts"})
+        put_json(answer)
         return
     _put_rows(comparison)
     _put_differences(comparison)
@@ -157,21 +168,25 @@ def _put_curves(comparison: Comparison, axis: str) -> None:
         )
 
 
-def _write_all(runs: list[Run], prompt: str, max_new_tokens: int, seed: int) -> dict[str, str]:
-    """Each run's continuation from its best checkpoint, with the same settings and seed."""
+def _sampler_settings(given: dict[str, Any]) -> GenerationConfig:
     from lmcore.config import GenerationConfig
+
+    return change_settings(GenerationConfig(), given)
+
+
+def _generate_all(runs: list[Run], prompt: str, settings: GenerationConfig) -> dict[str, str]:
+    """Each run's continuation from its best checkpoint, with the same settings and random numbers."""
     from lmcore.generation import load_generator
 
-    settings = GenerationConfig(max_new_tokens=max_new_tokens, seed=seed)
     texts = {}
     for run in runs:
         if not run.checkpoints():
-            note(f"note: {run.name} has no checkpoint yet, so it writes nothing.")
+            note(f"note: {run.name} has no checkpoint yet and generates no text.")
             continue
         generator = load_generator(checkpoint_of(run))
         for notice in generator.notices(prompt):
             note(f"note: {run.name}: {harmless(notice)}")
-        texts[run.name] = "".join(piece.text for piece in generator.generate(prompt, settings))
+        texts[run.name] = "".join(token.text for token in generator.generate(prompt, settings))
     return texts
 
 

@@ -1,14 +1,14 @@
-"""`lm generate`: text on stdout as it is written, words about it on stderr."""
+"""`lm generate`: the text on stdout as it is generated, everything about it on stderr."""
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from commands.names import find_checkpoint
 from commands.output.console import DIM, note, paint, put, put_json
+from commands.sampler_options import change_settings, check_options
 from lmcore.config import Config
 from lmcore.errors import UsageError
 from lmcore.text import harmless
@@ -18,24 +18,35 @@ if TYPE_CHECKING:
     from lmcore.generation import TextGenerator
 
 
-def write(
+def generate(
     prompt: str,
     name: str | None,
     which: str | None,
-    options: dict[str, Any],
+    given: dict[str, Any],
     num_samples: int,
     device: str,
     *,
     raw: bool,
     as_json: bool,
 ) -> None:
-    """Continue `prompt` (`-`: stdin) with a run's checkpoint and print the texts."""
+    """Continue `prompt` (`-`: stdin) with a run's checkpoint and print the texts.
+
+    Args:
+        prompt: the text to continue.
+        name: a run, or the path of a run or a checkpoint; None for the run with the newest checkpoint.
+        which: best, last or a step; None for the best.
+        given: sampler settings from the command line, by name.
+        num_samples: how many texts.
+        device: auto, cpu, cuda, cuda:N or mps.
+        raw: leave control characters as they are.
+        as_json: print one JSON object instead of the texts.
+    """
     if raw and sys.stdout.isatty():
         raise UsageError(
             "--raw is for pipes and files: on a terminal, control characters could do harm.",
-            "Leave it out, or send the output elsewhere.",
+            "Leave it out, or redirect the output.",
         )
-    merge_options({}, options)
+    check_options(given)
     Config().with_settings({"training.device": device})
     run, folder = find_checkpoint(name, which)
     prompt = read_prompt(prompt)
@@ -43,13 +54,14 @@ def write(
     from lmcore.generation import load_generator
 
     generator = load_generator(folder, device)
-    settings = merge_options(generator.defaults.model_dump(mode="json"), options)
-    if name is None and run is not None:
-        note(f"writing with {run.name}, step {generator.step or 0:,}", DIM)
+    settings = change_settings(generator.defaults, given)
+    source = run.name if run else str(folder)
+    step = "" if generator.step is None else f", step {generator.step:,}"
+    note(f"Generating with {harmless(source)}{step}.", DIM)
     for notice in generator.notices(prompt):
         note(f"note: {harmless(notice)}")
     if as_json:
-        _put_json(generator, prompt, settings, num_samples, run.name if run else str(folder))
+        _put_json(generator, prompt, settings, num_samples, source)
     else:
         _stream(generator, prompt, settings, num_samples, raw=raw)
 
@@ -69,30 +81,16 @@ def read_prompt(prompt: str) -> str:
     return prompt
 
 
-def merge_options(defaults: dict[str, Any], options: dict[str, Any]) -> GenerationConfig:
-    """Generation settings from a checkpoint's defaults and what the command line changes.
-
-    Raises:
-        UsageError: a value is out of bounds; it names the option, not the setting.
-    """
-    try:
-        return Config.from_dict({"generation": {**defaults, **options}}).generation
-    except UsageError as error:
-        message = re.sub(r"\bgeneration\.(\w+)", lambda match: "--" + match[1].replace("_", "-"), error.message)
-        hint = "For the likeliest token every time, use --greedy." if "--temperature" in message else error.hint
-        raise UsageError(message, hint) from None
-
-
 def _stream(generator: TextGenerator, prompt: str, settings: GenerationConfig, num_samples: int, *, raw: bool) -> None:
-    """The first text appears as it is written; the others, written beside it, follow whole."""
+    """The first text appears as it is generated; the others, generated beside it, follow whole."""
     shown = (lambda text: text) if raw else harmless
     waiting = [""] * num_samples
     put(shown(prompt), end="")
-    for piece in generator.generate(prompt, settings, num_samples=num_samples):
-        if piece.sample == 0:
-            put(shown(piece.text), end="")
+    for token in generator.generate(prompt, settings, num_samples=num_samples):
+        if token.sample == 0:
+            put(shown(token.text), end="")
         else:
-            waiting[piece.sample] += piece.text
+            waiting[token.sample] += token.text
     put()
     for text in waiting[1:]:
         put(paint("---", DIM, sys.stdout))
@@ -102,13 +100,15 @@ def _stream(generator: TextGenerator, prompt: str, settings: GenerationConfig, n
 def _put_json(generator: TextGenerator, prompt: str, settings: GenerationConfig, num_samples: int, run: str) -> None:
     began = time.monotonic()
     texts, tokens = [""] * num_samples, [0] * num_samples
-    for piece in generator.generate(prompt, settings, num_samples=num_samples):
-        texts[piece.sample] += piece.text
-        tokens[piece.sample] += piece.token_id is not None
+    for token in generator.generate(prompt, settings, num_samples=num_samples):
+        texts[token.sample] += token.text
+        tokens[token.sample] += 1
     put_json(
         {
             "run": run,
             "step": generator.step,
+            "checkpoint": None if generator.folder is None else str(generator.folder),
+            "device": next(generator.model.parameters()).device.type,
             "prompt": prompt,
             "samples": [{"text": text, "tokens": count} for text, count in zip(texts, tokens, strict=True)],
             "seconds": round(time.monotonic() - began, 3),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -408,22 +409,69 @@ class EvalConfig(Section):
     )
 
 
-class GenerationConfig(Section):
-    """How text is drawn from a model."""
+@dataclass(frozen=True)
+class Control:
+    """How a generation setting is offered on the command line, on the Generate screen and by a server
+    (lmcore/sampling.py).
 
-    prompts: tuple[str, ...] = Field((), description="Sampled at each evaluation.")
-    max_new_tokens: Positive = Field(100, description="Tokens to write.")
-    temperature: AboveZero = Field(0.8, description="Below 1: safer; above 1: wilder.")
-    top_k: Count = Field(0, description="Keep the k likeliest tokens (0: all).")
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
-        1.0, description="Keep the likeliest tokens that together have this probability."
+    Attributes:
+        label: its name beside the slider.
+        bar: lowest value, highest value and step of its slider; None: it is no number and has none.
+        most: the highest value that may be typed into the slider, if that is above the bar.
+        off: the value that switches it off; None: it cannot be switched off.
+    """
+
+    label: str
+    bar: tuple[float, float, float] | None = None
+    most: float | None = None
+    off: Any = None
+
+
+class GenerationConfig(Section):
+    """How text is generated. Every setting with a `Control` is an option of `lm generate` and, if it is a number or a
+    switch, a slider of the Generate screen.
+    """
+
+    prompts: tuple[str, ...] = Field((), description="Prompts to continue at each evaluation.")
+    max_new_tokens: Annotated[Count, Control("max tokens", (0, 500, 10), most=100_000, off=0)] = Field(
+        100, description="Maximum number of tokens to generate (0: no limit, if max_new_words is set)."
     )
-    min_p: Fraction = Field(0.0, description="Drop tokens below this share of the likeliest one's probability.")
-    repetition_penalty: AboveZero = Field(1.0, description="Above 1: tokens already written become less likely (CTRL).")
-    no_repeat_ngram: Count = Field(0, description="No n-gram of this length twice (0: off).")
-    greedy: bool = Field(False, description="Always the likeliest token.")
-    seed: Count = Field(0, description="Same seed, same text.")
-    stop: tuple[str, ...] = Field((), description="Stop before this text.")
+    max_new_words: Annotated[Count, Control("max words", (0, 200, 5), most=20_000, off=0)] = Field(
+        0, description="Maximum number of whole words, separated by white space, to generate (0: no limit)."
+    )
+    temperature: Annotated[AboveZero, Control("temperature", (0.05, 2.0, 0.05), most=100.0)] = Field(
+        0.8, description="Sampling temperature: below 1 the text is more predictable, above 1 more random."
+    )
+    top_k: Annotated[Count, Control("top-k", (0, 200, 1), most=1_000_000, off=0)] = Field(
+        0, description="Sample from the k most likely tokens only (0: off)."
+    )
+    top_p: Annotated[float, Field(gt=0.0, le=1.0), Control("top-p", (0.05, 1.0, 0.05), off=1.0)] = Field(
+        1.0, description="Sample from the fewest most likely tokens whose probabilities add up to top_p (1: off)."
+    )
+    min_p: Annotated[Fraction, Control("min-p", (0.0, 0.5, 0.01), most=1.0, off=0.0)] = Field(
+        0.0, description="Exclude tokens below this fraction of the most likely token's probability (0: off)."
+    )
+    repetition_penalty: Annotated[AboveZero, Control("repetition", (1.0, 2.0, 0.05), most=10.0, off=1.0)] = Field(
+        1.0, description="Above 1, tokens that already occurred become less likely, as in CTRL (1: off)."
+    )
+    no_repeat_ngram: Annotated[Count, Control("no n-gram", (0, 10, 1), most=1000, off=0)] = Field(
+        0, description="Never generate the same n-gram of this many tokens twice (0: off)."
+    )
+    greedy: Annotated[bool, Control("greedy", (0, 1, 1), off=False)] = Field(
+        False, description="Always choose the most likely token; temperature, top_k, top_p and min_p have no effect."
+    )
+    seed: Annotated[Count, Control("seed", (0, 100, 1), most=2_000_000_000)] = Field(
+        0, description="Random seed: the same seed and prompt give the same text."
+    )
+    stop: Annotated[tuple[str, ...], Control("stop", off=())] = Field(
+        (), description="End the text before this string."
+    )
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if not self.max_new_tokens and not self.max_new_words:
+            raise ValueError("max_new_tokens and max_new_words are both 0, so that a text would never end")
+        return self
 
 
 class Config(Section):

@@ -77,7 +77,7 @@ def test_differences_name_both_values() -> None:
         ("model.norm=batchnorm", "future", "settings"),
         ("model.n_head=3", "not a multiple of n_head 3", "settings"),
         ("training.device=tpu", "'tpu' is not possible", "auto, cpu, cuda"),
-        ("generation.temperature=-1", "must be above 0", "safer"),
+        ("generation.temperature=-1", "must be above 0", "predictable"),
     ],
 )
 def test_bad_settings_are_said_in_two_sentences(assignment: str, wrong: str, hint: str) -> None:

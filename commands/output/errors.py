@@ -107,7 +107,12 @@ def _names(context: Any, kind: str) -> list[str]:
         return []
     if kind == "command":
         return list(getattr(context.command, "commands", {}))
-    return [option for parameter in context.command.params for option in parameter.opts if option.startswith("-")]
+    return [
+        option
+        for parameter in context.command.get_params(context)
+        for option in parameter.opts
+        if option.startswith("-")
+    ]
 
 
 def _system(error: OSError) -> tuple[str, str]:

@@ -1,6 +1,6 @@
-"""Prompt to text: samplers, the model's context, stop texts, streaming."""
+"""Prompt to text: samplers, the model's context, stop texts, streaming (docs/generation.md)."""
 
+from lmcore.generation.generated_token import GeneratedToken
 from lmcore.generation.generator import TextGenerator, load_generator
-from lmcore.generation.stopping import Piece
 
-__all__ = ["Piece", "TextGenerator", "load_generator"]
+__all__ = ["GeneratedToken", "TextGenerator", "load_generator"]

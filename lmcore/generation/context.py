@@ -9,12 +9,11 @@ from lmcore.models import LanguageModel
 
 
 class Context:
-    """The texts so far of `rows` samples, and the model's memory of them.
+    """The texts of `rows` samples so far, and the model's memory of them.
 
     A recurrent model keeps its hidden state and forgets nothing by itself. A transformer keeps the keys and values of
-    at most `block_size` tokens. When they are all taken, the newest `kept` of them are read again from position 0 and
-    the text goes on from
-    there: every token is predicted from at least that many, and reading again costs little over many tokens.
+    at most `block_size` tokens. When these are full, the newest `kept` of them are read again from position 0: every
+    token is predicted from at least that many, and reading again costs little, spread over many tokens.
     """
 
     def __init__(self, model: LanguageModel, rows: int, length: int) -> None:

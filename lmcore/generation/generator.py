@@ -1,4 +1,4 @@
-"""Prompt to text: a model, its own tokenizer, and the loop that writes one token after another."""
+"""Prompt to text: a model, its own tokenizer, and the loop that generates one token after another."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ from lmcore.config import GenerationConfig
 from lmcore.data import Tokenizer, load_tokenizer
 from lmcore.errors import LmError, UsageError
 from lmcore.generation.context import Context
+from lmcore.generation.generated_token import GeneratedToken
+from lmcore.generation.random_streams import random_stream
 from lmcore.generation.samplers import choose
-from lmcore.generation.stopping import Piece, StopFilter
+from lmcore.generation.stop_texts import StopFilter
+from lmcore.generation.word_limit import WordLimit
 from lmcore.models import LanguageModel, load_model
 from lmcore.models.device import pick_device
 
 ROWS_AT_ONCE = 8  # samples that share one reading of the weights; more would cost memory for caches
+TOKENS_PER_WORD = 40  # a text without white space ends there, if only its words are limited
 _DECODER_LOOKS_BACK = 16  # tokens of the prompt that say how the first new one is spaced
 
 
 class TextGenerator:
-    """Writes text with a model, in its own tokenizer's tokens.
+    """Generates text with a model, in the tokens of its own tokenizer.
 
     Attributes:
         model: the language model, on the device that computes.
         tokenizer: the one the model was trained with.
         defaults: the settings saved with the checkpoint.
-        step: the training step of the checkpoint, None where its folder does not say.
+        step: the training step of the checkpoint, None if its folder does not say.
         folder: the checkpoint, None for a model that was never saved.
     """
 
@@ -52,19 +56,19 @@ class TextGenerator:
         self.folder = folder
 
     def notices(self, prompt: str) -> list[str]:
-        """What a user should know before reading a continuation of `prompt`: unknown words, a prompt that does not fit."""
+        """What a user should know about a continuation of `prompt`: unknown words, a prompt that does not fit."""
         ids, unknown = self.tokenizer.encode_prompt(prompt)
         notices = []
         if unknown:
             words = ", ".join(repr(word) for word in dict.fromkeys(unknown))
-            notices.append(f"The vocabulary lacks {words}: the model reads <unk> there.")
+            notices.append(f"Not in the vocabulary: {words}. The model reads <unk> instead.")
         context = self.model.context_length
         if context is not None and len(ids) > context:
             notices.append(
-                f"The prompt has {len(ids)} tokens and the model's context {context}: only the last {context} are used."
+                f"The prompt has {len(ids)} tokens, more than the context of {context}; only the last count."
             )
         if not ids:
-            notices.append("The prompt is empty: the text starts as a new one.")
+            notices.append("The prompt is empty: the model generates the beginning of a text.")
         return notices
 
     def generate(
@@ -75,65 +79,67 @@ class TextGenerator:
         num_samples: int = 1,
         cancelled: Callable[[], bool] | None = None,
         alternatives: int = 0,
-    ) -> Iterator[Piece]:
-        """Continue `prompt`, piece by piece as the tokens are drawn; the prompt itself is not repeated.
+    ) -> Iterator[GeneratedToken]:
+        """Continue `prompt`, token by token as they are drawn; the prompt itself is not repeated.
 
-        Sample i draws from its own generator, seeded with `settings.seed` + i, and is the same whether it is written
-        alone or with others (up to the rounding of a matrix product with more rows); the global random stream is not
-        touched. Samples are written side by side,
-        so their pieces alternate: `Piece.sample` says whose each is.
+        Each sample draws from its own random stream, derived from `settings.seed`, the prompt and the sample's index:
+        it is the same whether it is generated alone or with others (up to the rounding of a matrix product with more
+        rows), and the global random stream is not touched. Samples are generated side by side, so their tokens
+        alternate: `GeneratedToken.sample` says to which each belongs.
 
-        A text ends after `settings.max_new_tokens`, before a stop text, or with the tokenizer's end-of-text token; a
-        word tokenizer's `<eos>` is a line break and ends nothing. Padding and ids that the tokenizer does not have are
-        never drawn.
+        A text ends after `settings.max_new_tokens`, with its `settings.max_new_words`-th word, before a stop text, or
+        with the tokenizer's end-of-text token; a word tokenizer's `<eos>` is a line break and ends nothing. Padding and
+        ids that the tokenizer does not have are never drawn.
 
         Args:
             prompt: may be empty: the text then starts after an end-of-text token or a line break.
             settings: defaults to the checkpoint's own.
             num_samples: how many texts, at least 1.
             cancelled: asked before each token is computed; once it says True, nothing more is.
-            alternatives: how many of the likeliest tokens each piece lists.
+            alternatives: how many of the most likely tokens each generated token lists.
 
         Raises:
             UsageError: `num_samples` is below 1.
-            LmError: the model's output is not a number (its weights are broken).
+            LmError: the model's output is not finite (its weights are damaged).
         """
         settings = settings or self.defaults
         if num_samples < 1:
-            raise UsageError(f"{num_samples} samples cannot be written.", "Ask for at least 1.")
-        return self._write(self._prompt_ids(prompt), settings, num_samples, cancelled or (lambda: False), alternatives)
+            raise UsageError(f"{num_samples} samples cannot be generated.", "Ask for at least 1.")
+        return self._generate(prompt, settings, num_samples, cancelled or (lambda: False), alternatives)
 
-    def _write(
+    def _generate(
         self,
-        prompt_ids: list[int],
+        prompt: str,
         settings: GenerationConfig,
         num_samples: int,
         cancelled: Callable[[], bool],
         alternatives: int,
-    ) -> Iterator[Piece]:
+    ) -> Iterator[GeneratedToken]:
+        prompt_ids = self._prompt_ids(prompt)
         was_training = self.model.training
         self.model.eval()
         try:
             for first in range(0, num_samples, ROWS_AT_ONCE):
                 texts = [
-                    _Text(i, self.tokenizer, prompt_ids, settings)
+                    _Text(i, self.tokenizer, prompt, prompt_ids, settings)
                     for i in range(first, min(first + ROWS_AT_ONCE, num_samples))
                 ]
-                yield from self._write_together(texts, prompt_ids, settings, cancelled, alternatives)
+                yield from self._generate_together(texts, prompt_ids, settings, cancelled, alternatives)
         finally:
             self.model.train(was_training)
 
-    def _write_together(
+    def _generate_together(
         self,
         texts: list[_Text],
         prompt_ids: list[int],
         settings: GenerationConfig,
         cancelled: Callable[[], bool],
         alternatives: int,
-    ) -> Iterator[Piece]:
-        context = Context(self.model, len(texts), len(prompt_ids) + settings.max_new_tokens)
+    ) -> Iterator[GeneratedToken]:
+        most = _most_tokens(settings)
+        context = Context(self.model, len(texts), len(prompt_ids) + most)
         chosen: Tensor | None = None
-        for left in reversed(range(settings.max_new_tokens)):
+        for left in reversed(range(most)):
             if cancelled() or all(text.ended for text in texts):
                 break
             # Not around the yield: the caller's code would run in inference mode too.
@@ -149,11 +155,12 @@ class TextGenerator:
     def _next(
         self, logits: Tensor, previous: Tensor, settings: GenerationConfig, texts: list[_Text], alternatives: int
     ) -> tuple[Tensor, list[_Token]]:
-        """The next token of each row of `logits` [rows, V], as a tensor and as what a piece says of it."""
+        """The next token of each row of `logits` [rows, V], as a tensor and with what is said of it."""
         log_total = logits.logsumexp(-1)
         if not bool(log_total.isfinite().all()):
             raise LmError(
-                "The model's output is not a number: its weights are broken.", "Use an earlier checkpoint of the run."
+                "The model's output is not a finite number: its weights are damaged.",
+                "Use an earlier checkpoint of the run.",
             )
         self._exclude(logits)
         uniform = None if settings.greedy else torch.stack([text.uniform() for text in texts])
@@ -188,7 +195,7 @@ class TextGenerator:
 
 
 class _Token(NamedTuple):
-    """A drawn token, with what its piece says of it."""
+    """A drawn token, before its text is known."""
 
     id: int
     nll: float
@@ -198,34 +205,46 @@ class _Token(NamedTuple):
 class _Text:
     """One sample in the making: its random stream, its decoder, and what is held back of it."""
 
-    def __init__(self, index: int, tokenizer: Tokenizer, prompt_ids: list[int], settings: GenerationConfig) -> None:
+    def __init__(
+        self, index: int, tokenizer: Tokenizer, prompt: str, prompt_ids: list[int], settings: GenerationConfig
+    ) -> None:
         self._index = index
         self._end_id = None if tokenizer.kind == "word" else tokenizer.eos_id
-        self._generator = torch.Generator().manual_seed((settings.seed + index) % 2**63)
+        self._generator = random_stream(settings.seed, prompt, index)
         self._decoder = tokenizer.decode_stream()
         for id_ in prompt_ids[-_DECODER_LOOKS_BACK:]:
             self._decoder.push(id_)
+        self._word_limit = WordLimit(settings.max_new_words, prompt)
         self.stop_filter = StopFilter(settings.stop)
         self._at_end = False
 
     @property
     def ended(self) -> bool:
-        """Nothing more is written: the end-of-text token or a stop text has come."""
-        return self._at_end or self.stop_filter.stopped
+        """Whether the end-of-text token, the last word or a stop text has come."""
+        return self._at_end or self._word_limit.reached or self.stop_filter.stopped
 
     def uniform(self) -> Tensor:
         """One random number in [0, 1), [] float64."""
         return torch.rand((), dtype=torch.float64, generator=self._generator)
 
-    def push(self, token: _Token, *, last: bool) -> list[Piece]:
+    def push(self, token: _Token, *, last: bool) -> list[GeneratedToken]:
         """What may be shown when `token` has been drawn; `last` when no other will be."""
         self._at_end = token.id == self._end_id
         text = "" if self._at_end else self._decoder.push(token.id)
         if self._at_end or last:
             text += self._decoder.flush()
+        text = self._word_limit.push(text)
+        if self._word_limit.reached and not text:
+            return []  # the white space or the word after the last one
         return self.stop_filter.push(
-            Piece(self._index, text, token.id, math.exp(-token.nll), token.nll, token.alternatives)
+            GeneratedToken(self._index, text, token.id, math.exp(-token.nll), token.nll, token.alternatives)
         )
+
+
+def _most_tokens(settings: GenerationConfig) -> int:
+    """How many tokens a text may have."""
+    limits = [settings.max_new_tokens, settings.max_new_words * TOKENS_PER_WORD]
+    return min(limit for limit in limits if limit)
 
 
 def load_generator(checkpoint_folder: Path | str, device: str = "auto") -> TextGenerator:
@@ -256,7 +275,7 @@ def load_generator(checkpoint_folder: Path | str, device: str = "auto") -> TextG
 
 
 def _read_defaults(path: Path) -> GenerationConfig:
-    """The settings in `path`; names that are not ours are passed over, and so is a missing file."""
+    """The settings in `path`; unknown names are ignored, and so is a missing file."""
     if not path.is_file():
         return GenerationConfig()
     try:
@@ -267,5 +286,5 @@ def _read_defaults(path: Path) -> GenerationConfig:
     except (ValueError, AttributeError):
         raise LmError(
             f"{path} cannot be read as generation settings.",
-            "Delete it to use the defaults, or take another checkpoint.",
+            "Delete it to use the defaults, or use another checkpoint.",
         ) from None

@@ -48,7 +48,7 @@ from lmcore.training.meter import LossMeter, Stopwatch
 from lmcore.training.mfu import utilization
 from lmcore.training.objective import objective
 from lmcore.training.optimizers import Parameters, build_optimizers
-from lmcore.training.samples import write_samples
+from lmcore.training.samples import generate_samples
 from lmcore.training.schedules import lr_multiplier
 from lmcore.training.scoring import score
 from lmcore.training.setup import Setup
@@ -368,7 +368,7 @@ class Trainer:
         """Continue the config's prompts."""
         settings = self.config.generation
         try:
-            texts = write_samples(self.model, self.setup.data.tokenizer, settings, self.control.interrupted)
+            texts = generate_samples(self.model, self.setup.data.tokenizer, settings, self.control.interrupted)
         except LmError as error:
             self.journal.warn("nan", f"No samples at step {self.step}: {error.message}")
             return

@@ -1,4 +1,4 @@
-"""What the model writes at this point of its training, for each prompt of the config."""
+"""Continuations of the config's prompts at this point of the training."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ from lmcore.generation import TextGenerator
 from lmcore.models import LanguageModel
 
 
-def write_samples(
+def generate_samples(
     model: LanguageModel, tokenizer: Tokenizer, settings: GenerationConfig, cancelled: Callable[[], bool]
 ) -> dict[str, str]:
-    """A continuation of each of `settings.prompts`, by prompt; drawn from its own generator, so training's stream is
-    not touched.
+    """A continuation of each of `settings.prompts`, by prompt; the same that `lm generate` gives for that prompt alone.
+    Each draws from its own random stream, so that the stream of the training is not touched.
+
+    Args:
+        model: in training or evaluation mode, and left in it.
+        tokenizer: the model's own.
+        settings: the prompts, and how to continue them.
+        cancelled: asked before each token; once it says True, the texts end.
 
     Raises:
-        LmError: the model's output is not a number.
+        LmError: the model's output is not finite.
     """
     if not settings.prompts:
         return {}
     generator = TextGenerator(model, tokenizer, settings)
     return {
-        prompt: "".join(piece.text for piece in generator.generate(prompt, settings, cancelled=cancelled))
+        prompt: "".join(token.text for token in generator.generate(prompt, settings, cancelled=cancelled))
         for prompt in settings.prompts
     }

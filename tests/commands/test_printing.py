@@ -223,6 +223,9 @@ def test_a_narrow_terminal_keeps_step_loss_and_time_left(
         ("lm train --preset exp1", {"exp1", "exp10", "exp11", "exp12"}),
         ("lm eval ti", {"tiny"}),
         ("lm train --data python", {"python-docs"}),
+        ("lm generate x --no-", {"--no-repeat-ngram", "--no-greedy"}),
+        ("lm compare tiny --top", {"--top-k", "--top-p"}),
+        ("lm generate x --top-k 3 --run ti", {"tiny"}),
     ],
 )
 def test_the_shell_completes_names(runs: Path, words: str, expected: set[str]) -> None:

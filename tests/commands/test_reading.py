@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from lmcore.config import GenerationConfig
 from lmcore.runs import Run
 from tests.commands.conftest import Answer
 
@@ -32,7 +33,8 @@ class TestGenerate:
         assert answer.code == 0
         assert answer.out.startswith("9 green")
         assert len(answer.out) == len("9 green") + 12 + 1
-        assert "writing with tiny" in answer.err
+        step = Run(runs / "tiny").summary()["best_step"]
+        assert answer.err == f"Generating with tiny, step {step}.\n"
 
     def test_same_seed_same_text(self, lm: Lm, runs: Path) -> None:
         texts = {
@@ -55,6 +57,10 @@ class TestGenerate:
         )
         assert [sample["tokens"] for sample in answer["samples"]] == [5, 5, 5]
         assert all(len(sample["text"]) == 5 for sample in answer["samples"])
+        assert Path(answer["checkpoint"]).name == f"step-{answer['step']:08}"
+        assert answer["device"] in ("cpu", "cuda", "mps")
+        wanted = GenerationConfig(max_new_tokens=5, top_k=40).model_dump(mode="json", exclude={"prompts"})
+        assert answer["settings"] == wanted
 
     def test_several_samples_are_separate_texts(self, lm: Lm, runs: Path) -> None:
         out = lm("generate", "9 g", "--num-samples", "2").out

@@ -28,12 +28,19 @@ print("\\n" + json.dumps(sorted(sys.modules)))
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("generate", "--help"), ("runs", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("runs", "--help")])
 def test_help_imports_nothing_slow(arguments: tuple[str, ...]) -> None:
     modules = imported_by(*arguments)
     assert "typer" in modules
     assert modules.isdisjoint(SLOW)
     assert not any(module.startswith(("tui", "lmcore.runs", "lmcore.config")) for module in modules)
+
+
+@pytest.mark.parametrize("command", ["generate", "compare"])
+def test_help_on_sampler_settings_needs_the_config_and_nothing_slower(command: str) -> None:
+    modules = imported_by(command, "--help")
+    assert "lmcore.config" in modules
+    assert modules.isdisjoint(set(SLOW) - {"pydantic"})
 
 
 def test_listing_runs_imports_nothing_slow(runs: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writing: the same text as without a cache, streamed, seeded, stopped and cancelled as promised."""
+"""Generation: the same text as without a cache, streamed, seeded, stopped and cancelled as promised."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from lmcore.config import GenerationConfig, ModelConfig
 from lmcore.data import Tokenizer
 from lmcore.data.tokenizer.build import bpe_tokenizer, char_tokenizer, word_tokenizer
 from lmcore.errors import LmError, UsageError
-from lmcore.generation import Piece, TextGenerator, load_generator
+from lmcore.generation import GeneratedToken, TextGenerator, load_generator
 from lmcore.interop.huggingface import from_gpt2_state_dict
 from lmcore.models import LanguageModel, build_model, save_model
+from lmcore.presets import load_preset
+from lmcore.training.samples import generate_samples
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz .,\n"
 BLOCK = 16
+PROMPTS = ("he", "she", "it is", "the castle", "the castle.")
 TRANSFORMERS = [{"position": position} for position in ("learned", "sinusoidal", "rotary", "none")]
 ATTENTIONS = [{"attention": attention} for attention in ("euclidean", "euclidean_published", "euclidean_squared")]
 RECURRENT = [
@@ -51,8 +54,8 @@ def generator(characters: Tokenizer) -> TextGenerator:
     return TextGenerator(small_model(characters.vocab_size), characters)
 
 
-def text_of(pieces: list[Piece], sample: int = 0) -> str:
-    return "".join(piece.text for piece in pieces if piece.sample == sample)
+def text_of(tokens: list[GeneratedToken], sample: int = 0) -> str:
+    return "".join(token.text for token in tokens if token.sample == sample)
 
 
 def greedy_without_cache(model: LanguageModel, ids: list[int], new: int, window: object) -> list[int]:
@@ -69,12 +72,12 @@ def greedy_without_cache(model: LanguageModel, ids: list[int], new: int, window:
 @pytest.mark.parametrize("values", [*TRANSFORMERS, *ATTENTIONS, *RECURRENT], ids=str)
 def test_the_cache_changes_nothing(values: dict[str, object], characters: Tokenizer) -> None:
     model = small_model(characters.vocab_size, **values)
-    pieces = list(TextGenerator(model, characters).generate("hello", GenerationConfig(greedy=True, max_new_tokens=11)))
+    tokens = list(TextGenerator(model, characters).generate("hello", GenerationConfig(greedy=True, max_new_tokens=11)))
     expected = greedy_without_cache(model, characters.encode("hello"), 11, lambda _: 0)
-    assert [piece.token_id for piece in pieces] == expected
+    assert [token.token_id for token in tokens] == expected
     assert len(set(expected)) > 1
     ids = torch.tensor([characters.encode("hello") + expected])
-    assert [piece.nll for piece in pieces] == pytest.approx(
+    assert [token.nll for token in tokens] == pytest.approx(
         model.score(ids[:, :-1], ids[:, 1:]).nll[0, 4:].tolist(), rel=1e-3, abs=1e-5
     )
 
@@ -84,13 +87,13 @@ def test_past_the_context_the_newest_three_quarters_are_read_again(
     values: dict[str, object], characters: Tokenizer
 ) -> None:
     model = small_model(characters.vocab_size, **values)
-    pieces = list(TextGenerator(model, characters).generate("hello", GenerationConfig(greedy=True, max_new_tokens=60)))
+    tokens = list(TextGenerator(model, characters).generate("hello", GenerationConfig(greedy=True, max_new_tokens=60)))
 
     def window(length: int) -> int:
         """Where the context starts: it fills up to 16 tokens, then goes on with 12, so it moves by 5 each 5 tokens."""
         return 0 if length <= BLOCK else ((length - BLOCK - 1) // 5 + 1) * 5
 
-    assert [piece.token_id for piece in pieces] == greedy_without_cache(model, characters.encode("hello"), 60, window)
+    assert [token.token_id for token in tokens] == greedy_without_cache(model, characters.encode("hello"), 60, window)
 
 
 @pytest.mark.parametrize("block_size", [1, 2, 3])
@@ -104,9 +107,9 @@ def test_a_prompt_longer_than_the_context_keeps_its_end(generator: TextGenerator
     end = "the end of it al"
     assert len(end) == BLOCK
     long = list(generator.generate("something else came before " + end, settings))
-    assert [piece.token_id for piece in long] == [piece.token_id for piece in generator.generate(end, settings)]
+    assert [token.token_id for token in long] == [token.token_id for token in generator.generate(end, settings)]
     assert any(
-        "only the last ones count" in notice for notice in generator.notices("something else came before " + end)
+        "more than the context of 16" in notice for notice in generator.notices("something else came before " + end)
     )
     assert generator.notices(end) == []
 
@@ -115,15 +118,23 @@ def test_the_greedy_text_is_that_of_transformers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     peer = GPT2LMHeadModel(
         GPT2Config(vocab_size=300, n_layer=2, n_embd=32, n_head=4, n_positions=64, initializer_range=0.3)
-    ).eval()
+    ).train(False)
     tokenizer = bpe_tokenizer(["some text to count pairs in, some more text"], vocab_size=280)
     model = from_gpt2_state_dict(peer.state_dict(), 4)
     prompt = tokenizer.encode("some text")
-    expected = peer.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), max_new_tokens=30, do_sample=False, pad_token_id=0,
-                             eos_token_id=None, suppress_tokens=[0, *range(tokenizer.vocab_size, 300)])[0, len(prompt) :].tolist()  # fmt: skip
+    output = peer.generate(
+        torch.tensor([prompt]),
+        attention_mask=torch.ones(1, len(prompt)),
+        max_new_tokens=30,
+        do_sample=False,
+        pad_token_id=0,
+        eos_token_id=None,
+        suppress_tokens=[0, *range(tokenizer.vocab_size, 300)],
+    )
+    expected = output[0, len(prompt) :].tolist()
     ours = [
-        piece.token_id
-        for piece in ending_nowhere(model, tokenizer).generate(
+        token.token_id
+        for token in ending_nowhere(model, tokenizer).generate(
             "some text", GenerationConfig(greedy=True, max_new_tokens=30)
         )
     ]
@@ -142,10 +153,29 @@ class TestSeeds:
 
     def test_a_sample_is_the_same_alone_and_among_others(self, generator: TextGenerator) -> None:
         together = list(generator.generate("he", self.settings, num_samples=11))
-        for sample in (0, 3, 10):
-            alone = generator.generate("he", self.settings.model_copy(update={"seed": 7 + sample}))
-            assert text_of(list(alone)) == text_of(together, sample)
+        for count in (1, 4, 9):
+            fewer = list(generator.generate("he", self.settings, num_samples=count))
+            for sample in range(count):
+                assert text_of(fewer, sample) == text_of(together, sample)
         assert len({text_of(together, sample) for sample in range(11)}) == 11
+
+    def test_every_prompt_seed_and_sample_draws_other_random_numbers(self, characters: Tokenizer) -> None:
+        generator = TextGenerator(ForgetfulModel(characters.vocab_size), characters)
+
+        def text(prompt: str, seed: int, sample: int) -> str:
+            settings = GenerationConfig(seed=seed, max_new_tokens=20, temperature=1)
+            return text_of(list(generator.generate(prompt, settings, num_samples=sample + 1)), sample)
+
+        drawn = [text(prompt, seed, sample) for prompt in PROMPTS for seed in (0, 1) for sample in (0, 1)]
+        assert len(set(drawn)) == len(drawn)
+        assert len({text[-5:] for text in drawn}) == len(drawn)
+
+    def test_a_prompt_is_continued_alike_alone_and_with_the_other_prompts_of_a_run(
+        self, generator: TextGenerator
+    ) -> None:
+        settings = self.settings.model_copy(update={"prompts": PROMPTS})
+        texts = generate_samples(generator.model, generator.tokenizer, settings, lambda: False)
+        assert texts == {prompt: text_of(list(generator.generate(prompt, self.settings))) for prompt in PROMPTS}
 
     def test_the_global_random_stream_is_not_touched(self, generator: TextGenerator) -> None:
         before = torch.get_rng_state()
@@ -156,32 +186,34 @@ class TestSeeds:
         assert list(generator.generate("he", GenerationConfig(seed=2**80, max_new_tokens=3)))
 
 
-class TestPieces:
+class TestGeneratedTokens:
     def test_probabilities_are_the_models_own_at_temperature_one(
         self, generator: TextGenerator, characters: Tokenizer
     ) -> None:
         settings = GenerationConfig(max_new_tokens=10, temperature=3, top_k=5, repetition_penalty=1.5)
-        pieces = list(generator.generate("hello", settings, alternatives=4))
-        ids = characters.encode("hello") + [piece.token_id for piece in pieces]
+        tokens = list(generator.generate("hello", settings, alternatives=4))
+        ids = characters.encode("hello") + [token.token_id for token in tokens]
         score = generator.model.score(torch.tensor([ids[:-1]]), torch.tensor([ids[1:]]))
-        assert [piece.nll for piece in pieces] == pytest.approx(score.nll[0, 4:].tolist(), rel=1e-4)
-        for piece in pieces:
-            assert piece.probability == pytest.approx(math.exp(-piece.nll))
-            probabilities = [probability for _, probability in piece.alternatives]
+        assert [token.nll for token in tokens] == pytest.approx(score.nll[0, 4:].tolist(), rel=1e-4)
+        for token in tokens:
+            assert token.probability == pytest.approx(math.exp(-token.nll))
+            probabilities = [probability for _, probability in token.alternatives]
             assert len(probabilities) == 4
             assert probabilities == sorted(probabilities, reverse=True)
 
-    def test_the_likeliest_alternative_is_what_greedy_writes(self, generator: TextGenerator) -> None:
-        for piece in generator.generate("hello", GenerationConfig(greedy=True, max_new_tokens=10), alternatives=2):
-            assert piece.alternatives[0] == (piece.text, pytest.approx(piece.probability))
+    def test_the_likeliest_alternative_is_what_greedy_chooses(self, generator: TextGenerator) -> None:
+        for token in generator.generate("hello", GenerationConfig(greedy=True, max_new_tokens=10), alternatives=2):
+            text, probability = token.alternatives[0]
+            assert text == token.text
+            assert probability == pytest.approx(token.probability)
 
     def test_characters_of_several_tokens_come_whole(self) -> None:
         tokenizer = bpe_tokenizer(["abc"], vocab_size=257)
         wanted = "né 🙂 ж"
         generator = TextGenerator(ReciteModel(tokenizer.encode("x" + wanted), tokenizer.vocab_size), tokenizer)
         texts = [
-            piece.text
-            for piece in generator.generate("x", GenerationConfig(greedy=True, max_new_tokens=len(wanted.encode())))
+            token.text
+            for token in generator.generate("x", GenerationConfig(greedy=True, max_new_tokens=len(wanted.encode())))
         ]
         assert "".join(texts) == wanted
         assert "🙂" in texts
@@ -190,6 +222,28 @@ class TestPieces:
         tokenizer = bpe_tokenizer(["abc"], vocab_size=257)
         generator = TextGenerator(ReciteModel(tokenizer.encode("x🙂"), tokenizer.vocab_size), tokenizer)
         assert text_of(list(generator.generate("x", GenerationConfig(greedy=True, max_new_tokens=2)))) == "�"
+
+
+class ForgetfulModel(LanguageModel):
+    """All tokens are equally likely, whatever it reads, so a text shows nothing but the random numbers."""
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__(ModelConfig(architecture="lstm", n_embd=4, n_layer=1), vocab_size, width=4)
+
+    def forward(self, ids: Tensor, state: object = None) -> tuple[Tensor, object]:
+        return torch.zeros(*ids.shape, 4), state
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return torch.zeros(hidden.shape[0], self.vocab_size)
+
+    def init_state(self, batch_size: int) -> None:
+        return None
+
+    def init_cache(self, batch_size: int, length: int) -> None:
+        return None
+
+    def layer_groups(self) -> list[list[torch.nn.Parameter]]:
+        return []
 
 
 class ReciteModel(LanguageModel):
@@ -232,9 +286,9 @@ class TestEnds:
         model = ReciteModel(
             [*tokenizer.encode("ab"), tokenizer.eos_id, *tokenizer.encode("never")], tokenizer.vocab_size
         )
-        pieces = list(TextGenerator(model, tokenizer).generate("a", GenerationConfig(greedy=True)))
-        assert [piece.text for piece in pieces] == ["b", ""]
-        assert pieces[-1].token_id == tokenizer.eos_id
+        tokens = list(TextGenerator(model, tokenizer).generate("a", GenerationConfig(greedy=True)))
+        assert [token.text for token in tokens] == ["b", ""]
+        assert tokens[-1].token_id == tokenizer.eos_id
 
     def test_the_end_of_a_line_of_words_ends_nothing(self) -> None:
         tokenizer = word_tokenizer(["the cat sat\non the mat\n"])
@@ -244,13 +298,66 @@ class TestEnds:
         )
         assert text == " cat sat\non the mat"
 
+    @pytest.mark.parametrize("kind", ["char", "word", "bpe", "gpt2-like"])
+    def test_words_are_counted_as_a_reader_counts_them(self, kind: str) -> None:
+        text = 'Harry looked at the old  castle, "Oh no," he said\nand couldn\'t go on.'
+        tokenizer = {
+            "char": lambda: char_tokenizer([text]),
+            "word": lambda: word_tokenizer([text.replace("  ", " ")]),
+            "bpe": lambda: bpe_tokenizer([text], vocab_size=257),
+            "gpt2-like": lambda: bpe_tokenizer([text] * 50, vocab_size=300),
+        }[kind]()
+        for words in (1, 2, 4, 7):
+            model = ReciteModel(tokenizer.encode(text), tokenizer.vocab_size)
+            settings = GenerationConfig(greedy=True, max_new_tokens=0, max_new_words=words)
+            generated = text_of(list(TextGenerator(model, tokenizer).generate("Harry looked at", settings)))
+            assert generated.split() == text.split()[3 : 3 + words]
+            assert not generated[-1].isspace()
+            assert model.read <= len(tokenizer.encode(" ".join(text.split()[: 4 + words]))) + 2
+
+    def test_the_rest_of_the_prompts_word_is_not_counted(self, characters: Tokenizer) -> None:
+        model = ReciteModel(characters.encode("somewhere over there"), characters.vocab_size)
+        settings = GenerationConfig(greedy=True, max_new_tokens=0, max_new_words=1)
+        assert text_of(list(TextGenerator(model, characters).generate("some", settings))) == "where over"
+
+    def test_the_nearer_of_two_limits_ends_the_text(self, characters: Tokenizer) -> None:
+        script = characters.encode("one two three four")
+        texts = []
+        for tokens, words in ((5, 3), (100, 2)):
+            settings = GenerationConfig(greedy=True, max_new_tokens=tokens, max_new_words=words)
+            model = ReciteModel(script, characters.vocab_size)
+            texts.append(text_of(list(TextGenerator(model, characters).generate("one", settings))))
+        assert texts == [" two ", " two three"]
+
+    def test_a_text_without_white_space_ends_too(self, characters: Tokenizer) -> None:
+        model = ReciteModel(characters.encode("aaaa"), characters.vocab_size)
+        settings = GenerationConfig(greedy=True, max_new_tokens=0, max_new_words=2)
+        assert text_of(list(TextGenerator(model, characters).generate("a", settings))) == "a" * 80
+
+    def test_a_stop_text_and_a_limit_in_words_together(self, characters: Tokenizer) -> None:
+        script = characters.encode("go on and on.\nstop here")
+        texts = []
+        for words in (2, 3, 9):
+            settings = GenerationConfig(greedy=True, max_new_tokens=0, max_new_words=words, stop=(".\n", "and on?"))
+            model = ReciteModel(script, characters.vocab_size)
+            texts.append(text_of(list(TextGenerator(model, characters).generate("go", settings))))
+        assert texts == [" on and", " on and on.", " on and on"]
+
+    def test_the_novel_presets_generate_fifty_words(self) -> None:
+        settings = load_preset("novel-rnn").config.generation
+        tokenizer = word_tokenizer(["harry looked at the old castle and hermione said that ron was not there\n"])
+        generator = TextGenerator(small_model(tokenizer.vocab_size, architecture="lstm"), tokenizer)
+        texts = generate_samples(generator.model, tokenizer, settings, lambda: False)
+        assert len(texts) == 5
+        assert {len(text.split()) for text in texts.values()} == {50}
+
     def test_cancelling_stops_the_computation(self, characters: Tokenizer) -> None:
         model = ReciteModel(characters.encode("abcdefghij"), characters.vocab_size)
         seen: list[str] = []
         settings = GenerationConfig(greedy=True, max_new_tokens=1000)
         seen.extend(
-            piece.text
-            for piece in TextGenerator(model, characters).generate("a", settings, cancelled=lambda: len(seen) == 3)
+            token.text
+            for token in TextGenerator(model, characters).generate("a", settings, cancelled=lambda: len(seen) == 3)
         )
         assert seen == ["b", "c", "d"]
         assert model.read == 3
@@ -262,31 +369,33 @@ class TestEnds:
 
     def test_an_abandoned_text_leaves_the_model_in_training_mode(self, generator: TextGenerator) -> None:
         generator.model.train()
-        pieces = generator.generate("a", GenerationConfig())
-        next(pieces)
+        tokens = generator.generate("a", GenerationConfig())
+        next(tokens)
         assert not torch.is_inference_mode_enabled()
-        pieces.close()  # type: ignore[attr-defined]
+        tokens.close()  # type: ignore[attr-defined]
         assert generator.model.training
         generator.model.eval()
 
 
-class TestWhatIsNeverWritten:
+class TestWhatIsNeverGenerated:
     def test_padding_and_rows_beyond_the_vocabulary(self) -> None:
         tokenizer = bpe_tokenizer(["abc"], vocab_size=260, special_tokens=("<pad>", "</s>"))
         model = small_model(tokenizer.vocab_size + 50)
+        weight = model.head.weight
+        assert weight is not None
         with torch.no_grad():
-            model.head.weight[tokenizer.vocab_size :] *= 50
-        pieces = list(
+            weight[tokenizer.vocab_size :] *= 50
+        tokens = list(
             TextGenerator(model, tokenizer).generate(
                 "a", GenerationConfig(max_new_tokens=300, temperature=100.0), num_samples=3, alternatives=5
             )
         )
-        assert all(0 < piece.token_id < tokenizer.vocab_size for piece in pieces)
-        assert all("<pad>" not in text for piece in pieces for text, _ in piece.alternatives)
+        assert all(0 < token.token_id < tokenizer.vocab_size for token in tokens)
+        assert all("<pad>" not in text for token in tokens for text, _ in token.alternatives)
 
     def test_no_ngram_comes_twice(self, generator: TextGenerator, characters: Tokenizer) -> None:
         settings = GenerationConfig(greedy=True, no_repeat_ngram=2, max_new_tokens=100)
-        ids = characters.encode("he") + [piece.token_id for piece in generator.generate("he", settings)]
+        ids = characters.encode("he") + [token.token_id for token in generator.generate("he", settings)]
         pairs = list(itertools.pairwise(ids))
         assert len(set(pairs)) == len(pairs)
 
@@ -324,7 +433,7 @@ class TestPrompts:
         model = small_model(characters.vocab_size)
         with torch.no_grad():
             model.embedding.weight[3, 3] = math.nan
-        with pytest.raises(LmError, match="not a number"):
+        with pytest.raises(LmError, match="not a finite number"):
             list(TextGenerator(model, characters).generate("a", GenerationConfig()))
 
 

@@ -31,6 +31,8 @@ from lmcore.generation.samplers import (
     top_p,
 )
 
+NO_IDS = torch.empty(0, 0, dtype=torch.long)  # their filters do not look at the ids
+
 
 def distribution(kept: Candidates, vocab_size: int) -> Tensor:
     """Probabilities over the whole vocabulary."""
@@ -77,13 +79,13 @@ class TestAgainstTransformers:
     )
     def test_the_whole_chain(self, vocab_size: int, temperature: float, k: int, p: float, share: float) -> None:
         logits = random_logits(3, vocab_size, seed=vocab_size)
-        expected = TemperatureLogitsWarper(temperature)(None, logits)
+        expected = TemperatureLogitsWarper(temperature)(NO_IDS, logits)
         if k:
-            expected = TopKLogitsWarper(k)(None, expected)
+            expected = TopKLogitsWarper(k)(NO_IDS, expected)
         if p < 1:
-            expected = TopPLogitsWarper(p)(None, expected)
+            expected = TopPLogitsWarper(p)(NO_IDS, expected)
         if share:
-            expected = MinPLogitsWarper(share)(None, expected)
+            expected = MinPLogitsWarper(share)(torch.LongTensor(), expected)
         ours = candidates(logits, GenerationConfig(temperature=temperature, top_k=k, top_p=p, min_p=share))
         torch.testing.assert_close(distribution(ours, vocab_size), expected.softmax(-1), rtol=1e-4, atol=1e-7)
 

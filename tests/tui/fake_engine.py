@@ -1,6 +1,6 @@
-"""Answers as tui/engine/server.py does, without torch: what it writes depends on the name of the run.
+"""Answers as tui/engine/server.py does, without torch: what it generates depends on the name of the run.
 
-alpha and beta share "and the " and part there; slow writes until it is stopped; stuck does not even obey that; broken
+alpha and beta share "and the " and part there; slow goes on until it is stopped; stuck does not react to that; broken
 fails; dying dies.
 """
 
@@ -25,7 +25,7 @@ def answer(job: int, what: str, **values: Any) -> None:
         sys.stdout.flush()
 
 
-def write(request: dict[str, Any]) -> None:
+def generate(request: dict[str, Any]) -> None:
     job = request["id"]
     for column, folder in enumerate(request["folders"]):
         run = Path(folder).parent.name
@@ -43,7 +43,7 @@ def write(request: dict[str, Any]) -> None:
                 break
             for sample in range(request["num_samples"]):
                 answer(
-                    job, "pieces", pieces=[[column, sample, text, 0.3 / (count + 1), 1.2, [[text, 0.3], ["else", 0.2]]]]
+                    job, "tokens", tokens=[[column, sample, text, 0.3 / (count + 1), 1.2, [[text, 0.3], ["else", 0.2]]]]
                 )
             count += 1
             if run not in TOKENS:
@@ -58,7 +58,7 @@ def serve(request: dict[str, Any]) -> None:
         answer(request["id"], "count", total=1000 * model["n_layer"], learnable=900 * model["n_layer"])
         answer(request["id"], "ended")
     else:
-        write(request)
+        generate(request)
 
 
 for line in sys.stdin:

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
-from tui.generate.texts import Column, Token, parting
+from tui.generate.texts import CheckpointTexts, Token, parting
 from tui.generate.wrapping import PROMPT, Wrapped
 from tui.widgets.slider import Scale, Slider
 
 words = st.text(alphabet="ab 界\n", max_size=30)
 
 
-def column(text: str) -> Column:
-    made = Column()
+def column(text: str) -> CheckpointTexts:
+    made = CheckpointTexts()
     made.add(0, text, 0.5, 0.7, [])
     return made
 
@@ -62,11 +62,13 @@ def test_texts_part_at_the_first_place_where_two_that_reach_it_differ(texts: lis
         for place in range(6)
         if len({text[place] for text in texts if place < len(text)}) > 1
     ]  # fmt: skip
-    assert parting([column(text) if text else Column() for text in texts], 0) == (places[0] if places else None)
+    assert parting([column(text) if text else CheckpointTexts() for text in texts], 0) == (
+        places[0] if places else None
+    )
 
 
 def test_what_a_model_writes_is_harmless_and_tinted_by_its_probability() -> None:
-    made = Column()
+    made = CheckpointTexts()
     token = made.add(1, "a\x1b]0;title\x07", 0.3, 1.2, [["\x1b[2J", 0.5]])
     assert "\x1b" not in made.text(1) + token.alternatives[0][0]
     assert made.samples[0] == []

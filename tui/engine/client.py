@@ -1,4 +1,4 @@
-"""The screen's end of the computing process: started when first needed, killed when it does not obey."""
+"""The screen's end of the computing process: started when first needed, killed if it does not respond."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ HOUSE = Path(__file__).resolve().parents[2]
 
 
 class EngineSaid(Message):
-    """An answer of the computing process; `values` as in tui/engine/server.py. `what` is `lost` when the process died
-    at work.
+    """An answer of the computing process; `values` as in tui/engine/server.py. `what` is `lost` if the process ended
+    while it was working.
     """
 
     def __init__(self, values: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class Engine:
                         {
                             "id": job,
                             "what": "lost",
-                            "message": "The computing process ended unexpectedly; engine.log says why.",
+                            "message": "The computing process ended unexpectedly; engine.log has the details.",
                         }
                     )
                 )

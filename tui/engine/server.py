@@ -1,14 +1,15 @@
-"""The computing process: counts parameters and writes text, one job after another.
+"""The computing process: counts parameters and generates text, one job after another.
 
 `python -m tui.engine.server` reads requests from stdin and answers on stdout, one JSON object a line. Every answer
 carries the request's `id`.
 
-    {"op": "count", "id", "config"}                            -> count {"total", "learnable"}, null before the text is read
-    {"op": "write", "id", "folders", "prompt", "settings",     -> for each column: loading, ready {"step", "notices"},
-     "num_samples", "alternatives", "device", "threads"}          pieces [[column, sample, text, probability, nll, alternatives]],
-                                                                  done {"tokens", "seconds", "nll"} or failed
-                                                                  {"message"}; at last ended
-    {"op": "stop", "id"}                                       -> nothing more of that job is computed; it ends as above
+    {"op": "count", "id", "config"}        count {"total", "learnable"}, null before the text is read; ended
+    {"op": "generate", "id", "folders",    for each folder (its index is "column"): loading, ready {"step", "notices"},
+     "prompt", "settings", "num_samples",    tokens [[column, sample, text, probability, nll, alternatives], …], and
+     "alternatives", "device", "threads"}    done {"tokens", "seconds", "nll"} or failed {"message"}; at last ended
+    {"op": "stop", "id"}                   nothing more of that job is computed; it ends as above
+
+`settings` are those of lmcore/sampling.py, by name; what is left out has the default of `GenerationConfig`.
 
 The process ends when stdin does, also when the screen was killed.
 """
@@ -31,20 +32,20 @@ from typing import TYPE_CHECKING, Any, TextIO
 from lmcore.errors import LmError
 
 if TYPE_CHECKING:
-    from lmcore.generation import Piece, TextGenerator
+    from lmcore.generation import GeneratedToken, TextGenerator
 
 KEPT_GENERATORS = 4
-BATCH_SECONDS = 0.03  # pieces that come closer together travel in one line
+BATCH_SECONDS = 0.03  # tokens that come closer together travel in one line
 
 Answer = Callable[..., None]
 
 
 @dataclass
-class Column:
-    """One checkpoint at work on the prompt."""
+class Continuation:
+    """One checkpoint at work on the prompt; `column` is its index in the request's folders."""
 
-    index: int
-    pieces: Iterator[Piece]
+    column: int
+    generated: Iterator[GeneratedToken]
     tokens: int = 0
     seconds: float = 0.0
     nll: float = 0.0
@@ -65,8 +66,8 @@ class Server:
         try:
             if request["op"] == "count":
                 self._count(request)
-            elif request["op"] == "write":
-                self._write(request)
+            elif request["op"] == "generate":
+                self._generate(request)
         except Exception as error:
             self.answer(request["id"], "failed", message=explain(error))
         self.answer(request["id"], "ended")
@@ -78,41 +79,41 @@ class Server:
 
         self.answer(request["id"], "count", **count_parameters(Config.from_dict(request["config"])))
 
-    def _write(self, request: dict[str, Any]) -> None:
+    def _generate(self, request: dict[str, Any]) -> None:
         import torch
 
         if request.get("threads"):
             torch.set_num_threads(request["threads"])
-        columns = [
-            column for index in range(len(request["folders"])) if (column := self._open(request, index)) is not None
-        ]
-        while columns and request["id"] not in self.stopped:
-            # In turns, so that all columns grow together.
-            columns = [column for column in columns if self._advance(request["id"], column)]
-        for column in columns:
-            self._finish(request["id"], column)
+        opened = [self._open(request, column) for column in range(len(request["folders"]))]
+        unfinished = [continuation for continuation in opened if continuation is not None]
+        while unfinished and request["id"] not in self.stopped:
+            # In turns, so that all texts grow together.
+            unfinished = [continuation for continuation in unfinished if self._advance(request["id"], continuation)]
+        for continuation in unfinished:
+            self._finish(request["id"], continuation)
 
-    def _open(self, request: dict[str, Any], index: int) -> Column | None:
+    def _open(self, request: dict[str, Any], column: int) -> Continuation | None:
         from lmcore.config import GenerationConfig
+        from lmcore.sampling import with_changes
 
         job = request["id"]
         if job in self.stopped:
             return None
-        self.answer(job, "loading", column=index)
+        self.answer(job, "loading", column=column)
         try:
-            generator = self._generator(request["folders"][index], request.get("device", "auto"))
-            pieces = generator.generate(
+            generator = self._generator(request["folders"][column], request.get("device", "auto"))
+            generated = generator.generate(
                 request["prompt"],
-                GenerationConfig.model_validate(request["settings"]),
+                with_changes(GenerationConfig(), request["settings"]),
                 num_samples=request["num_samples"],
                 cancelled=lambda: job in self.stopped,
                 alternatives=request["alternatives"],
             )
-            self.answer(job, "ready", column=index, step=generator.step, notices=generator.notices(request["prompt"]))
+            self.answer(job, "ready", column=column, step=generator.step, notices=generator.notices(request["prompt"]))
         except Exception as error:
-            self.answer(job, "failed", column=index, message=explain(error))
+            self.answer(job, "failed", column=column, message=explain(error))
             return None
-        return Column(index, iter(pieces))
+        return Continuation(column, iter(generated))
 
     def _generator(self, folder: str, device: str) -> TextGenerator:
         from lmcore.generation import load_generator
@@ -124,44 +125,53 @@ class Server:
             del self._generators[next(iter(self._generators))]
         return generator
 
-    def _advance(self, job: int, column: Column) -> bool:
-        """Write one piece more; False when there is none."""
+    def _advance(self, job: int, continuation: Continuation) -> bool:
+        """Generate one more token; False when there is none."""
         began = time.perf_counter()
         try:
-            piece = next(column.pieces, None)
+            token = next(continuation.generated, None)
         except Exception as error:
-            self._send_pieces(job)
-            self.answer(job, "failed", column=column.index, message=explain(error))
+            self._send_tokens(job)
+            self.answer(job, "failed", column=continuation.column, message=explain(error))
             return False
-        column.seconds += time.perf_counter() - began
-        if piece is None:
-            self._finish(job, column)
+        continuation.seconds += time.perf_counter() - began
+        if token is None:
+            self._finish(job, continuation)
             return False
-        column.tokens += 1
-        column.nll += piece.nll
-        self._waiting.append([column.index, piece.sample, piece.text, piece.probability, piece.nll, piece.alternatives])
+        continuation.tokens += 1
+        continuation.nll += token.nll
+        self._waiting.append(
+            [continuation.column, token.sample, token.text, token.probability, token.nll, token.alternatives]
+        )
         if time.monotonic() - self._sent_at > BATCH_SECONDS:
-            self._send_pieces(job)
+            self._send_tokens(job)
         return True
 
-    def _finish(self, job: int, column: Column) -> None:
-        self._send_pieces(job)
-        mean = column.nll / column.tokens if column.tokens else None
-        self.answer(job, "done", column=column.index, tokens=column.tokens, seconds=round(column.seconds, 4), nll=mean)
+    def _finish(self, job: int, continuation: Continuation) -> None:
+        self._send_tokens(job)
+        tokens = continuation.tokens
+        self.answer(
+            job,
+            "done",
+            column=continuation.column,
+            tokens=tokens,
+            seconds=round(continuation.seconds, 4),
+            nll=continuation.nll / tokens if tokens else None,
+        )
 
-    def _send_pieces(self, job: int) -> None:
+    def _send_tokens(self, job: int) -> None:
         if self._waiting:
-            self.answer(job, "pieces", pieces=self._waiting)
+            self.answer(job, "tokens", tokens=self._waiting)
             self._waiting = []
         self._sent_at = time.monotonic()
 
 
 def explain(error: Exception) -> str:
-    """What a person is told; the traceback of an unexpected failure goes to stderr, which is the screen's log folder."""
+    """What the user is told; the traceback of an unexpected error goes to stderr, which the screen keeps in a log."""
     if isinstance(error, LmError):
         return str(error)
     traceback.print_exception(error, file=sys.stderr)
-    return f"That failed: {type(error).__name__}: {error}"
+    return f"Unexpected error: {type(error).__name__}: {error}. engine.log has the details."
 
 
 def listen(stream: TextIO, jobs: queue.Queue[dict[str, Any]], stopped: set[int]) -> None:
@@ -183,7 +193,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     with suppress(OSError):
-        os.nice(10)  # A person reads slower than this writes; a training beside it should not notice.
+        os.nice(10)  # People read slower than this generates, and a run that trains beside it should not notice.
 
     def answer(job: int, what: str, **values: Any) -> None:
         answers.write(json.dumps({"id": job, "what": what, **values}) + "\n")

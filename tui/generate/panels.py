@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from lmcore.config import setting_help
+from lmcore.sampling import SamplerOption, sampler_options
 from lmcore.text import harmless
 from tui.generate.sources import Source
-from tui.generate.texts import Column, Token
+from tui.generate.texts import CheckpointTexts, Token
 from tui.generate.token_view import TokenView
 from tui.panel import Panel
 from tui.theme import ascii_only
 from tui.widgets.slider import Scale, Slider
 
-# Name in `generation.*` (or `num_samples`), label, scale, value at first.
-SLIDERS: dict[str, tuple[str, Scale, float]] = {
-    "temperature": ("temperature", Scale(0.05, 2.0, 0.05, most=100.0), 0.8),
-    "top_k": ("top-k", Scale(0, 200, 1, most=1_000_000, whole=True), 40),
-    "top_p": ("top-p", Scale(0.05, 1.0, 0.05), 1.0),
-    "min_p": ("min-p", Scale(0.0, 0.5, 0.01, most=1.0), 0.0),
-    "repetition_penalty": ("repetition", Scale(1.0, 2.0, 0.05, most=10.0), 1.0),
-    "max_new_tokens": ("length", Scale(10, 500, 10, most=100_000, whole=True), 120),
-    "seed": ("seed", Scale(0, 100, 1, most=2_000_000_000, whole=True), 0),
-    "num_samples": ("samples", Scale(1, 4, 1, most=8, whole=True), 1),
-}
+NUM_SAMPLES = "num_samples"
+"""The slider that is no sampler setting: how many texts each checkpoint generates."""
+
+
+def sliders() -> dict[str, SamplerOption]:
+    """The sampler settings that are numbers or switches, by name; text, as stop strings are, has no slider."""
+    return {option.name: option for option in sampler_options() if option.control.bar is not None}
+
+
+class SamplerSlider(Slider):
+    """A sampler setting; its value reads `off` where that switches it off."""
+
+    def __init__(self, option: SamplerOption, value: float) -> None:
+        assert option.control.bar is not None
+        low, high, step = option.control.bar
+        scale = Scale(low, high, step, most=option.control.most, whole=option.kind != "float")
+        super().__init__(option.control.label, scale, value, meaning=option.help, id=option.name)
+        self._option = option
+
+    def shown_value(self) -> str:
+        if self.typed or self._option.control.off is None:
+            return super().shown_value()
+        if self.value == self._option.control.off:
+            return "off"
+        return "on" if self._option.kind == "boolean" else super().shown_value()
 
 
 class PromptPanel(Panel):
-    """How the text begins."""
+    """The text to continue."""
 
     TITLE = "Prompt"
     DEFAULT_CSS = """
@@ -38,14 +54,14 @@ class PromptPanel(Panel):
     """
 
     def compose_panel(self) -> ComposeResult:
-        yield Input(placeholder="How the text begins; enter writes", compact=True)
+        yield Input(placeholder="The text to continue; enter generates", compact=True)
 
     def on_mount(self) -> None:
-        self.border_subtitle = "enter write · esc stop"
+        self.border_subtitle = "enter generate · esc stop"
 
 
 class SlidersPanel(Panel):
-    """How the text is drawn."""
+    """How the text is generated."""
 
     TITLE = "Settings"
     DEFAULT_CSS = """
@@ -58,21 +74,29 @@ class SlidersPanel(Panel):
 
     def compose_panel(self) -> ComposeResult:
         with Container():
-            for name, (label, scale, value) in SLIDERS.items():
-                meaning = (
-                    "How many texts each checkpoint writes."
-                    if name == "num_samples"
-                    else setting_help(f"generation.{name}")
-                )
-                yield Slider(label, scale, self._values.get(name, value), meaning=meaning, id=name)
+            for name, option in sliders().items():
+                yield SamplerSlider(option, self._values.get(name, float(option.default)))
+            yield Slider(
+                "samples",
+                Scale(1, 4, 1, most=8, whole=True),
+                self._values.get(NUM_SAMPLES, 1.0),
+                meaning="Number of texts that each checkpoint generates.",
+                id=NUM_SAMPLES,
+            )
 
     def values(self) -> dict[str, float]:
-        """What the sliders say, by setting."""
+        """The positions of the sliders, by setting."""
         return {str(slider.id): slider.value for slider in self.query(Slider)}
+
+    def request(self) -> tuple[dict[str, Any], int]:
+        """The sampler settings by name, and the number of texts of each checkpoint."""
+        values = self.values()
+        num_samples = int(values.pop(NUM_SAMPLES))
+        return {name: option.read(values[name]) for name, option in sliders().items()}, num_samples
 
 
 class TextPanel(Panel):
-    """What one checkpoint writes."""
+    """The text of one checkpoint."""
 
     DEFAULT_CSS = """
     TextPanel .status { height: 1; color: $secondary; text-overflow: ellipsis; text-wrap: nowrap; }
@@ -82,7 +106,7 @@ class TextPanel(Panel):
         self.TITLE = f"{source.run} · {source.which}" if source else "Text"
         super().__init__()
         self.source = source
-        self.column = Column()
+        self.column = CheckpointTexts()
 
     def compose_panel(self) -> ComposeResult:
         yield TokenView()
@@ -99,7 +123,7 @@ class TextPanel(Panel):
 
     def start(self, prompt: str) -> None:
         """Begin a new text."""
-        self.column = Column()
+        self.column = CheckpointTexts()
         with self.guard():
             self.view.start(prompt, self.column)
             self.show_status()
@@ -119,11 +143,11 @@ class TextPanel(Panel):
 
     def _figures(self) -> list[str]:
         column = self.column
-        written = sum(map(len, column.samples))
-        state = {"writing": "writing …", "stopped": "stopped"}.get(column.state)
+        generated = sum(map(len, column.samples))
+        state = {"generating": "generating …", "stopped": "stopped"}.get(column.state)
         speed = f"{column.tokens / column.seconds:,.0f} tok/s" if column.seconds else ""
         loss = f"nll {column.nll:.2f}" if column.nll is not None else ""
-        return [part for part in (state, f"{written:,} tokens", speed, loss, column.note) if part]
+        return [part for part in (state, f"{generated:,} tokens", speed, loss, column.note) if part]
 
     def say(self, text: str) -> None:
         """One line under the text."""
@@ -131,14 +155,14 @@ class TextPanel(Panel):
 
 
 class Alternatives(Static):
-    """What else the token under the cursor might have been."""
+    """The most likely tokens at the place of the cursor."""
 
     DEFAULT_CSS = (
         "Alternatives { height: 1; padding: 0 2; color: $secondary; text-wrap: nowrap; text-overflow: ellipsis; }"
     )
 
     def show(self, token: Token | None) -> None:
-        """Likeliest first, with the model's own probability; the chosen one stands out."""
+        """Most likely first, with the model's own probability; the chosen one is highlighted."""
         if token is None:
             self.update("")
             return

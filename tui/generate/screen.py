@@ -13,9 +13,9 @@ from textual.widgets import Input
 from lmcore.errors import LmError
 from tui.engine.client import Engine, EngineSaid
 from tui.generate.keep import keep_sample
-from tui.generate.panels import SLIDERS, Alternatives, PromptPanel, SlidersPanel, TextPanel
+from tui.generate.panels import Alternatives, PromptPanel, SlidersPanel, TextPanel
 from tui.generate.sources import MOST, Source, checkpoint_choices, default_source, folders
-from tui.generate.texts import Column, parting
+from tui.generate.texts import CheckpointTexts, parting
 from tui.generate.token_view import TokenView
 from tui.panel import Panel
 from tui.settings import state_dir
@@ -60,7 +60,7 @@ class GenerateScreen(BaseScreen):
     CSS = """
     GenerateScreen #body { layout: vertical; }
     GenerateScreen #prompt { display: block; height: 3; }
-    GenerateScreen #sliders { height: 4; }
+    GenerateScreen #sliders { height: auto; }
     GenerateScreen #texts { height: 1fr; }
     GenerateScreen.-fold #sliders.-front { height: 1fr; }
     GenerateScreen.-fold #sliders > Container { grid-size: 1; }
@@ -194,15 +194,14 @@ class GenerateScreen(BaseScreen):
             for panel in self.text_panels:
                 panel.say(message.problem)
             return
-        values = self.query_one(SlidersPanel).values()
-        numbers = {name: int(value) if SLIDERS[name][1].whole else value for name, value in values.items()}
+        settings, num_samples = self.query_one(SlidersPanel).request()
         training = any(row.state in ("running", "paused") for row in self.lm.rows)
         self.job = self.engine.send(
-            "write",
+            "generate",
             folders=message.found,
             prompt=message.prompt,
-            num_samples=numbers.pop("num_samples"),
-            settings=numbers,
+            num_samples=num_samples,
+            settings=settings,
             alternatives=ALTERNATIVES,
             # One thread leaves the other cores to the training that is going on.
             threads=1 if training else 0,
@@ -214,7 +213,7 @@ class GenerateScreen(BaseScreen):
             self.engine.stop(self.job)
             self._stopping = self.set_timer(OBEDIENCE_SECONDS, self._kill)
             for panel in self.text_panels:
-                if panel.column.state in ("waiting", "loading", "writing"):
+                if panel.column.state in ("waiting", "loading", "generating"):
                     panel.column.state = "stopped"
                     panel.show_status()
         elif (view := self._picked()) is not None:
@@ -237,8 +236,8 @@ class GenerateScreen(BaseScreen):
     def on_engine_said(self, message: EngineSaid) -> None:
         if message.job != self.job:
             return
-        if message.what == "pieces":
-            self._take_pieces(message.values["pieces"])
+        if message.what == "tokens":
+            self._take_tokens(message.values["tokens"])
         elif message.what in ("ended", "lost"):
             self._ended()
             if message.what == "lost":
@@ -251,7 +250,7 @@ class GenerateScreen(BaseScreen):
                     self._take(panel.column, message.what, message.values)
                     panel.show_status()
 
-    def _take(self, column: Column, what: str, values: dict[str, Any]) -> None:
+    def _take(self, column: CheckpointTexts, what: str, values: dict[str, Any]) -> None:
         """One checkpoint's news."""
         if what == "failed":
             self._fail(column, values["message"])
@@ -260,12 +259,12 @@ class GenerateScreen(BaseScreen):
             column.state = "stopped" if column.state == "stopped" else "done"
         elif what == "ready":
             column.step, column.note = values["step"], " ".join(values["notices"])
-            column.state = "stopped" if column.state == "stopped" else "writing"
+            column.state = "stopped" if column.state == "stopped" else "generating"
         elif what == "loading" and column.state == "waiting":
             column.state = "loading"
 
-    def _fail(self, column: Column, why: str) -> None:
-        if column.state in ("waiting", "loading", "writing"):
+    def _fail(self, column: CheckpointTexts, why: str) -> None:
+        if column.state in ("waiting", "loading", "generating"):
             column.state, column.note = "failed", why
 
     def _each(self, change: Any) -> None:
@@ -273,10 +272,10 @@ class GenerateScreen(BaseScreen):
             change(panel.column)
             panel.show_status()
 
-    def _take_pieces(self, pieces: list[list[Any]]) -> None:
+    def _take_tokens(self, tokens: list[list[Any]]) -> None:
         panels = self.text_panels
-        for index, *piece in pieces:
-            panels[index].column.add(*piece)
+        for index, *token in tokens:
+            panels[index].column.add(*token)
             self._grown.add(index)
         if self._painting is None:
             self._painting = self.set_timer(PAINT_SECONDS / min(2, len(panels)), self._paint_one)
@@ -389,7 +388,7 @@ class GenerateScreen(BaseScreen):
             return
         panel, sample, _ = chosen
         assert panel.source is not None
-        settings = self.query_one(SlidersPanel).values()
+        settings, _ = self.query_one(SlidersPanel).request()
         path = keep_sample(
             panel.source.run,
             self.lm.watcher.root,

@@ -1,4 +1,4 @@
-"""What checkpoints wrote, as plain data: tokens, samples, and the place where texts part."""
+"""The texts of checkpoints as plain data: tokens, samples, and the place where texts start to differ."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Token:
 
 
 @dataclass(eq=False)
-class Column:
-    """What one checkpoint wrote so far.
+class CheckpointTexts:
+    """What one checkpoint has generated so far.
 
     Attributes:
         samples: Its texts, each a list of tokens.
-        state: waiting, loading, writing, done, stopped or failed.
+        state: waiting, loading, generating, done, stopped or failed.
         note: Notices of the model, or what failed.
     """
 
@@ -62,9 +62,9 @@ class Column:
         return self._texts[sample] if sample < len(self._texts) else ""
 
 
-def parting(columns: Sequence[Column], sample: int) -> int | None:
-    """Where the columns' texts differ first: characters they share; None while none differs, or with fewer than two
-    texts.
+def parting(columns: Sequence[CheckpointTexts], sample: int) -> int | None:
+    """Where the columns' texts differ first, as the number of characters they share; None while none differs, or with
+    fewer than two texts.
 
     A text that has merely not come that far yet does not differ.
     """

@@ -14,14 +14,14 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.generate.texts import LEVELS, Column, Token
+from tui.generate.texts import LEVELS, CheckpointTexts, Token
 from tui.generate.wrapping import HEADING, MARK, PROMPT, Wrapped
 from tui.panel import Guarded
 from tui.theme import ascii_only
 
 
 class TokenView(Guarded, ScrollView, can_focus=True):
-    """Shows a `Column` under its prompt. Only what is new is laid out when text is appended."""
+    """Shows a `CheckpointTexts` under its prompt. Only what is new is laid out when text is appended."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"tokens--level-{level}" for level in range(len(LEVELS) + 1)} | {
         "tokens--plain",
@@ -57,7 +57,7 @@ class TokenView(Guarded, ScrollView, can_focus=True):
     def __init__(self) -> None:
         super().__init__()
         self.prompt = ""
-        self.column = Column()
+        self.column = CheckpointTexts()
         self.tinted = True
         self.cursor: int | None = None
         self._tokens: list[tuple[int, Token]] = []
@@ -69,7 +69,7 @@ class TokenView(Guarded, ScrollView, can_focus=True):
         self._strips: dict[tuple[int, int], Strip] = {}
         self._styles: dict[str, Style] = {}
 
-    def start(self, prompt: str, column: Column) -> None:
+    def start(self, prompt: str, column: CheckpointTexts) -> None:
         """Show another text."""
         self.prompt, self.column = prompt, column
         self._tokens, self._numbers, self._partings = [], {}, {}

@@ -7,7 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmcore.generation.stopping import Piece, StopFilter
+from lmcore.generation import GeneratedToken
+from lmcore.generation.stop_texts import StopFilter
 
 
 def run(tokens: list[str], stop_texts: list[str]) -> tuple[list[list[str]], StopFilter]:
@@ -15,10 +16,10 @@ def run(tokens: list[str], stop_texts: list[str]) -> tuple[list[list[str]], Stop
     stop_filter = StopFilter(stop_texts)
     shown = []
     for token in tokens:
-        shown.append([piece.text for piece in stop_filter.push(Piece(0, token, 0, 0.5, 0.7))])
+        shown.append([passed.text for passed in stop_filter.push(GeneratedToken(0, token, 0, 0.5, 0.7))])
         if stop_filter.stopped:
             return shown, stop_filter
-    shown.append([piece.text for piece in stop_filter.flush()])
+    shown.append([passed.text for passed in stop_filter.flush()])
     return shown, stop_filter
 
 
@@ -38,7 +39,7 @@ def test_an_unfinished_stop_text_at_the_end_is_text() -> None:
     assert run(["ab", "c"], ["cd"])[0] == [["ab"], [], ["c"]]
 
 
-def test_without_stop_texts_every_piece_passes_at_once() -> None:
+def test_without_stop_texts_every_token_passes_at_once() -> None:
     assert run(["a", "", "b"], [""])[0] == [["a"], [""], ["b"], []]
 
 
