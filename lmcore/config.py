@@ -34,14 +34,28 @@ class DataConfig(Section):
     """Which text, how it is split, and in what order a model sees it."""
 
     corpus: str = Field(
-        "python-docs", description="A corpus by name (`lm data list`), or a path: file, folder, glob.", min_length=1
+        "python-docs",
+        description="A corpus by name (`lm data list`), a path (file, folder, glob), or hf:OWNER/NAME.",
+        min_length=1,
     )
-    field: str = Field("text", description="JSONL only: the field that holds the text.")
+    field: str = Field("text", description="JSONL, Parquet: the field or column that holds the text.")
+    strip_gutenberg: bool = Field(
+        True, description="Leave out the header and the licence around a Project Gutenberg book."
+    )
+    strip_lines: bool = Field(
+        False,
+        description="Strip white space at the ends of each line, drop blank lines, and tokenize each line by itself, "
+        "without its newline.",
+    )
     val_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.05, description="Share cut for validation when the corpus has no splits."
     )
     test_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
         0.05, description="Share cut for the test when the corpus has no splits."
+    )
+    split_at: Literal["line", "character"] = Field(
+        "line",
+        description="Where splits are cut: at the end of a document or line near the share, or at that very character.",
     )
     batching: Literal["streams", "windows", "documents"] = Field(
         "windows",
@@ -70,7 +84,7 @@ class TokenizerConfig(Section):
     )
     lowercase: bool = Field(False, description="Lowercase the text first (gpt1 always does).")
     pad_first: bool = Field(
-        False, description="gpt1: put <pad> at id 0 and move every other id up by one, as the seed study did."
+        False, description="gpt1: put <pad> at id 0 and move every other id up by one, as the presets exp1-exp12 do."
     )
     special_tokens: tuple[str, ...] = Field((), description="bpe: tokens that take the first ids.")
 

@@ -1,7 +1,15 @@
 """Text to tokens to batches: corpora, tokenizers, token files, the order of batches. No torch here."""
 
 from lmcore.data.batches import IGNORED, Batch, Batches, make_batches
-from lmcore.data.corpus.listing import CorpusInfo, add_corpus, fetch_corpus, list_corpora, show_corpus
+from lmcore.data.corpus.listing import (
+    CorpusInfo,
+    add_corpus,
+    fetch_corpus,
+    list_corpora,
+    removable,
+    remove_corpus,
+    show_corpus,
+)
 from lmcore.data.eval_windows import EvalWindows, eval_window_batches, eval_windows
 from lmcore.data.load import Data, check_vocabulary, load_data, tokenize_corpus
 from lmcore.data.token_files import Split
@@ -26,6 +34,8 @@ __all__ = [
     "load_data",
     "load_tokenizer",
     "make_batches",
+    "removable",
+    "remove_corpus",
     "show_corpus",
     "tokenize_corpus",
 ]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from lmcore.config import Config
+from lmcore.data.corpus.catalogue import IN_GPT1_TOKENS
 from lmcore.data.corpus.download import fetch_files
-from lmcore.data.corpus.lookup import Corpus, find_corpus
+from lmcore.data.corpus.listing import fetch_corpus
+from lmcore.data.corpus.lookup import Corpus, corpus_at, find_corpus, locate, published_tokens
+from lmcore.data.corpus.sources import Reading
 from lmcore.data.corpus.splits import split_texts
-from lmcore.data.places import default_cache
+from lmcore.data.places import Report, default_cache
 from lmcore.data.pretokenized import tokenized_splits
-from lmcore.data.token_files import Report, Split, encoded_splits
+from lmcore.data.token_files import Split, encoded_splits
 from lmcore.data.tokenizer.base import Tokenizer
 from lmcore.data.tokenizer.select import choose_tokenizer, load_bpe_beside
 from lmcore.errors import LmError, UsageError
@@ -27,6 +30,7 @@ class Data:
         splits: train, val and test; test is empty when `data.test_fraction` is 0.
         corpus_hash, tokenizer_hash: what the token files depend on.
         warnings: sentences for the user.
+        substitutions: sentences on what stands in for something that was asked for.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Data:
     corpus_hash: str
     tokenizer_hash: str
     warnings: list[str]
+    substitutions: list[str] = field(default_factory=list)
 
 
 def load_data(config: Config, *, report: Report | None = None, cache_dir: Path | None = None) -> Data:
@@ -79,20 +84,23 @@ def check_vocabulary(data: Data, vocab_size: int) -> None:
 
 def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, cache_dir: Path | None) -> Data:
     cache = cache_dir or default_cache()
-    corpus = _found_or_fetched(config, report, cache)
+    if config.data.corpus in IN_GPT1_TOKENS:
+        config = config.with_settings({"tokenizer.kind": "gpt1", "tokenizer.pad_first": True})
+    corpus = _found_or_fetched(config, tokenizer, report, cache)
     if corpus.tokens:
         return _load_tokenized(corpus, config, tokenizer, cache)
-    texts = split_texts(corpus, config.data.val_fraction, config.data.test_fraction, cache)
+    texts = split_texts(corpus, config.data, cache)
     warnings = list(texts.warnings)
+    substitutions: list[str] = []
     if tokenizer is None:
-        tokenizer, more = choose_tokenizer(config.tokenizer, texts, corpus, cache)
-        warnings += more
-    if not tokenizer.cuts_exactly:
+        tokenizer, substitutions = choose_tokenizer(config.tokenizer, texts, corpus, cache)
+    if not tokenizer.cuts_exactly and not config.data.strip_lines:
         warnings.append(
-            "This tokenizer may give other tokens where the text is cut into pieces of 32,000 characters than for the whole text."
+            "The text is tokenized in pieces of 32,000 characters: where they meet, this tokenizer may give other "
+            "tokens than for the whole text."
         )
     splits, more = encoded_splits(texts, tokenizer, cache, report)
-    return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more))
+    return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more, substitutions))
 
 
 def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None, cache: Path) -> Data:
@@ -112,13 +120,29 @@ def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None,
     return data
 
 
-def _found_or_fetched(config: Config, report: Report | None, cache: Path) -> Corpus:
-    corpus = find_corpus(config.data.corpus, config.data.field, cache)
+def _found_or_fetched(config: Config, tokenizer: Tokenizer | None, report: Report | None, cache: Path) -> Corpus:
+    """The corpus as text, or as token files where they are in the tokens that are asked for."""
+    name = IN_GPT1_TOKENS.get(config.data.corpus, config.data.corpus)
+    reading = Reading(config.data.field, config.data.strip_gutenberg)
+    if published := published_tokens(name, cache):
+        if _speaks(published, config, tokenizer, cache):
+            return published
+        return corpus_at(locate(name, cache) or fetch_files(name, cache, report), name, reading)
+    corpus = find_corpus(config.data.corpus, reading, cache)
     if corpus is None:
-        fetch_files(config.data.corpus, cache, report)
-        corpus = find_corpus(config.data.corpus, config.data.field, cache)
+        fetch_corpus(config.data.corpus, report, cache)
+        corpus = find_corpus(config.data.corpus, reading, cache)
     assert corpus is not None
-    return corpus
+    return replace(corpus, name=name)
+
+
+def _speaks(published: Corpus, config: Config, tokenizer: Tokenizer | None, cache: Path) -> bool:
+    """Whether published token files are what the text would be encoded to."""
+    if config.data.strip_lines:
+        return False
+    if tokenizer is None:
+        return config.tokenizer.kind == "gpt1" and config.tokenizer.pad_first
+    return tokenizer.kind == "gpt1" and tokenizer.hash == load_bpe_beside(published, config.tokenizer, cache).hash
 
 
 def _checked(data: Data) -> Data:

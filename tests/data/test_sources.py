@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lmcore.config import Config
 from lmcore.data import Data, check_vocabulary, load_data
-from lmcore.data.corpus.sources import Piece, clip
+from lmcore.data.corpus.pieces import TextPiece, clip
 from lmcore.data.tokenizer.build import char_tokenizer, gpt2_tokenizer
 from lmcore.errors import LmError, UsageError
 
@@ -100,7 +100,7 @@ def test_a_missing_test_split_is_cut_from_the_end_of_train(tmp_path: Path) -> No
 def test_clipping_gives_the_bytes_between(texts: list[str], a: int, b: int) -> None:
     whole = "".join(texts)
     bounds = sorted(len(whole[:place].encode()) for place in (a, b))
-    found = "".join(piece.text for piece in clip((Piece(text, False) for text in texts), *bounds))
+    found = "".join(piece.text for piece in clip((TextPiece(text, False) for text in texts), *bounds))
     assert found.encode() == whole.encode()[bounds[0] : bounds[1]]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lmcore.config import Config
 from lmcore.data import Tokenizer, load_data, load_tokenizer
-from lmcore.data.corpus.sources import Piece, cut_between_words
+from lmcore.data.corpus.pieces import TextPiece, cut_between_words
 from lmcore.data.tokenizer.build import bpe_tokenizer, char_tokenizer, gpt1_tokenizer, gpt2_tokenizer, word_tokenizer
 from lmcore.errors import LmError, UsageError
 
@@ -139,7 +139,7 @@ def gpt2(lm_data: Path) -> Tokenizer:
 )
 @settings(max_examples=300)
 def test_cutting_between_words_changes_no_id(gpt2: Tokenizer, text: str, size: int, block: int) -> None:
-    pieces = list(cut_between_words(iter([Piece(text[:block], False), Piece(text[block:], True)]), size))
+    pieces = list(cut_between_words(iter([TextPiece(text[:block], False), TextPiece(text[block:], True)]), size))
     assert "".join(piece.text for piece in pieces) == text
     for tokenizer in (gpt2, *OTHERS):
         assert [token for piece in pieces for token in tokenizer.encode(piece.text)] == tokenizer.encode(text)

@@ -1,4 +1,4 @@
-"""Building tokenizers: characters, words and byte-level BPE from a text; GPT-1's and GPT-2's BPE from their two files."""
+"""Building tokenizers: characters, words, byte-level BPE from a text; GPT-1's and GPT-2's BPE from their two files."""
 
 from __future__ import annotations
 
