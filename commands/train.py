@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from commands.output.curves import Curve, put_figure
 from commands.output.progress import Progress
 from commands.output.tables import put_facts
 from lmcore.config import Config, parse_assignments
-from lmcore.errors import UsageError
+from lmcore.errors import OutOfReachError, UsageError
 from lmcore.text import harmless, human_bytes, human_time
 
 if TYPE_CHECKING:
@@ -31,19 +32,31 @@ HOUSE = Path(__file__).resolve().parent.parent
 
 
 def start_run(
-    preset: str, corpus: str | None, name: str | None, assignments: list[str], chosen: dict[str, Any], *, as_json: bool
+    preset: str,
+    corpus: str | None,
+    name: str | None,
+    assignments: list[str],
+    chosen: dict[str, Any],
+    *,
+    offline: bool,
+    as_json: bool,
 ) -> int:
     """Train a new run; returns the exit code."""
     from lmcore.data import load_data
     from lmcore.runs import create_run, next_name
 
     config, stem = assemble(preset, corpus, assignments, chosen)
+    config, substitutions = replace_downloads(config) if offline else (config, [])
     run_name = name or next_name(stem)
     refuse_taken(run_name)
-    data = load_data(config, report=note_data)
+    with offering_offline():
+        data = load_data(config, report=note_data)
     run = create_run(run_name, config, who_made_it(stem, config, data))
+    for sentence in substitutions:
+        run.events.write("warning", step=0, what="substitution", message=sentence)
     try:
-        return _train(run, config, resume=False, as_json=as_json)
+        with offering_offline():
+            return _train(run, config, resume=False, as_json=as_json)
     except BaseException as error:
         if discard_untrained(run) and not isinstance(error, Exception):
             note("Interrupted before the first step: no run was kept.")
@@ -72,13 +85,23 @@ def continue_run(
 
 
 def find_lr(
-    preset: str, corpus: str | None, assignments: list[str], steps: int, device: str | None, *, as_json: bool
+    preset: str,
+    corpus: str | None,
+    assignments: list[str],
+    steps: int,
+    device: str | None,
+    *,
+    offline: bool,
+    as_json: bool,
 ) -> None:
     """Print where the loss falls fastest while the learning rate rises; no run is made."""
     config, _ = assemble(preset, corpus, assignments, {} if device is None else {"training.device": device})
+    if offline:
+        config, _ = replace_downloads(config)
     from lmcore.training import find_learning_rate
 
-    found = find_learning_rate(config, steps=steps)
+    with offering_offline():
+        found = find_learning_rate(config, steps=steps)
     if as_json:
         put_json({"suggestion": found.suggestion, "rates": found.rates, "losses": found.losses})
         return
@@ -108,6 +131,28 @@ def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: di
     if "data.corpus" in settings:
         settings["data.corpus"] = corpus_setting(settings["data.corpus"])
     return start.config.with_settings(settings), start.name
+
+
+def replace_downloads(config: Config) -> tuple[Config, list[str]]:
+    """The config with nothing left to download, and the sentences on what was replaced, which are also printed."""
+    from lmcore.offline import without_network
+
+    config, substitutions = without_network(config)
+    for sentence in substitutions:
+        note(f"note: {harmless(sentence, keep_newlines=False)}")
+    return config, substitutions
+
+
+@contextmanager
+def offering_offline() -> Iterator[None]:
+    """If something cannot be downloaded, name the command that works without a network."""
+    try:
+        yield
+    except OutOfReachError as error:
+        again = shlex.join(["lm", *sys.argv[1:], "--offline"])
+        raise OutOfReachError(
+            error.message, f"`{harmless(again, keep_newlines=False)}` works without a network, with what is here."
+        ) from None
 
 
 def who_made_it(preset: str, config: Config, data: Data) -> dict[str, Any]:

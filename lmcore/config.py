@@ -48,10 +48,10 @@ class DataConfig(Section):
         "without its newline.",
     )
     val_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
-        0.05, description="Share cut for validation when the corpus has no splits."
+        0.05, description="Share of the text for validation, if the corpus has no splits."
     )
     test_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
-        0.05, description="Share cut for the test when the corpus has no splits."
+        0.05, description="Share of the text for the test, if the corpus has no splits."
     )
     split_at: Literal["line", "character"] = Field(
         "line",
@@ -59,11 +59,12 @@ class DataConfig(Section):
     )
     batching: Literal["streams", "windows", "documents"] = Field(
         "windows",
-        description="streams: parallel contiguous streams, state carried (BPTT); windows: shuffled windows; documents: one text a row.",
+        description="streams: parallel contiguous streams, the state is carried (BPTT); windows: shuffled windows; "
+        "documents: one document a row.",
     )
     random_offset: bool = Field(
         False,
-        description="windows: start each epoch's windows at a random token, so that they differ from epoch to epoch.",
+        description="windows: start the windows of each epoch at a random token, so that epochs differ.",
     )
 
 
@@ -72,15 +73,17 @@ class TokenizerConfig(Section):
 
     kind: Literal["char", "word", "bpe", "gpt1", "gpt2", "file"] = Field(
         "bpe",
-        description="char, word, bpe (byte-level, trained on the corpus), gpt1, gpt2 (their published BPE), file (a tokenizer.json).",
+        description="char, word, bpe (byte-level, trained on the corpus), gpt1, gpt2 (their published BPE), "
+        "file (a tokenizer.json).",
     )
     path: str = Field(
         "",
-        description="file: the tokenizer.json; gpt1, gpt2: a folder with the two BPE files, if they are not in $LM_DATA.",
+        description="file: the tokenizer.json; gpt1, gpt2: a folder with the two BPE files, if they are neither in "
+        "$LM_DATA nor on the Hugging Face Hub.",
     )
-    vocab_size: Count = Field(0, description="bpe: the vocabulary's size (0: 8192); word: its limit (0: none).")
+    vocab_size: Count = Field(0, description="bpe: size of the vocabulary (0: 8192); word: its upper limit (0: none).")
     min_frequency: Positive = Field(
-        1, description="word, char: rarer ones become <unk>; bpe: rarer pairs are not merged."
+        1, description="word, char: rarer words or characters become <unk>; bpe: rarer pairs are not merged."
     )
     lowercase: bool = Field(False, description="Lowercase the text first (gpt1 always does).")
     pad_first: bool = Field(

@@ -9,7 +9,6 @@ import numpy as np
 
 from lmcore.config import Config
 from lmcore.data.corpus.catalogue import IN_GPT1_TOKENS
-from lmcore.data.corpus.download import fetch_files
 from lmcore.data.corpus.listing import fetch_corpus
 from lmcore.data.corpus.lookup import Corpus, corpus_at, find_corpus, locate, published_tokens
 from lmcore.data.corpus.sources import Reading
@@ -67,6 +66,15 @@ def tokenize_corpus(
     return _load(config, tokenizer, report, cache_dir)
 
 
+def is_at_hand(config: Config, cache_dir: Path | None = None) -> bool:
+    """Whether the config's corpus can be read without a download, in the form that its tokenizer needs.
+
+    Raises:
+        LmError, UsageError: as `load_data`, for what is no corpus at all.
+    """
+    return _found(_in_its_tokens(config), None, cache_dir or default_cache()) is not None
+
+
 def check_vocabulary(data: Data, vocab_size: int) -> None:
     """Refuse tokens that a model has no row for.
 
@@ -84,8 +92,7 @@ def check_vocabulary(data: Data, vocab_size: int) -> None:
 
 def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, cache_dir: Path | None) -> Data:
     cache = cache_dir or default_cache()
-    if config.data.corpus in IN_GPT1_TOKENS:
-        config = config.with_settings({"tokenizer.kind": "gpt1", "tokenizer.pad_first": True})
+    config = _in_its_tokens(config)
     corpus = _found_or_fetched(config, tokenizer, report, cache)
     if corpus.tokens:
         return _load_tokenized(corpus, config, tokenizer, cache)
@@ -101,6 +108,13 @@ def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, ca
         )
     splits, more = encoded_splits(texts, tokenizer, cache, report)
     return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more, substitutions))
+
+
+def _in_its_tokens(config: Config) -> Config:
+    """The config with the tokenizer that the corpus's name stands for, if it does."""
+    if config.data.corpus not in IN_GPT1_TOKENS:
+        return config
+    return config.with_settings({"tokenizer.kind": "gpt1", "tokenizer.pad_first": True})
 
 
 def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None, cache: Path) -> Data:
@@ -121,19 +135,27 @@ def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None,
 
 
 def _found_or_fetched(config: Config, tokenizer: Tokenizer | None, report: Report | None, cache: Path) -> Corpus:
-    """The corpus as text, or as token files where they are in the tokens that are asked for."""
+    found = _found(config, tokenizer, cache)
+    if found is None:
+        fetch_corpus(IN_GPT1_TOKENS.get(config.data.corpus, config.data.corpus), report, cache)
+        found = _found(config, tokenizer, cache)
+    assert found is not None
+    return found
+
+
+def _found(config: Config, tokenizer: Tokenizer | None, cache: Path) -> Corpus | None:
+    """The corpus as text, or as token files where they are in the tokens that are asked for; None before its
+    download.
+    """
     name = IN_GPT1_TOKENS.get(config.data.corpus, config.data.corpus)
     reading = Reading(config.data.field, config.data.strip_gutenberg)
     if published := published_tokens(name, cache):
         if _speaks(published, config, tokenizer, cache):
             return published
-        return corpus_at(locate(name, cache) or fetch_files(name, cache, report), name, reading)
+        path = locate(name, cache)
+        return corpus_at(path, name, reading) if path else None
     corpus = find_corpus(config.data.corpus, reading, cache)
-    if corpus is None:
-        fetch_corpus(config.data.corpus, report, cache)
-        corpus = find_corpus(config.data.corpus, reading, cache)
-    assert corpus is not None
-    return replace(corpus, name=name)
+    return replace(corpus, name=name) if corpus else None
 
 
 def _speaks(published: Corpus, config: Config, tokenizer: Tokenizer | None, cache: Path) -> bool:

@@ -45,7 +45,7 @@ class DuplicateLines:
         """One sentence for each pair of splits that share lines."""
         return [
             f"{len(lines)} of {len(self.held[split])} different long lines of the {_TITLES[split]} text are also in the "
-            f"{_TITLES.get(other, 'training')} text: the model can know them by heart, so its scores look too good."
+            f"{_TITLES.get(other, 'training')} text: scores on them look better than they are."
             for (split, other), lines in self.shared.items()
             if lines
         ]

@@ -25,7 +25,7 @@ FORMAT = 1
 # memory stays bounded.
 BPE_SAMPLE = 1 << 25
 _FILES = {"gpt1": ("encoder_bpe_40000.json", "vocab_40000.bpe"), "gpt2": ("encoder.json", "vocab.bpe")}
-_TITLES = {"gpt1": "GPT-1", "gpt2": "GPT-2"}
+PUBLISHED_TITLES = {"gpt1": "GPT-1", "gpt2": "GPT-2"}
 _HUB = {"gpt1": "openai-community/openai-gpt", "gpt2": "openai-community/gpt2"}
 _IN_THE_HUB = ("vocab.json", "merges.txt")
 PUBLISHED_SIZES = {"gpt1": 40_478, "gpt2": 50_257}
@@ -49,7 +49,7 @@ def choose_tokenizer(
         folder = _bpe_folder(config.kind, config, corpus, cache)
     except OutOfReachError as error:
         own = stand_in(config)
-        title = _TITLES[config.kind]
+        title = PUBLISHED_TITLES[config.kind]
         sentence = (
             f"The tokenizer is a byte-level BPE of at most {own.vocab_size:,} tokens, trained on the corpus, because "
             f"{title}'s is not available: token perplexities do not compare with those of {title}'s tokens. {error}"
