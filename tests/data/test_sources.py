@@ -107,7 +107,7 @@ def test_clipping_gives_the_bytes_between(texts: list[str], a: int, b: int) -> N
 def test_files_outside_the_splits_are_mentioned(tmp_path: Path) -> None:
     for name in ("train.txt", "val.txt", "test.txt", "notes.txt"):
         (tmp_path / name).write_text(f"text of {name} " * 5)
-    assert any("1 text files" in warning and "not read" in warning for warning in load(tmp_path).warnings)
+    assert any("1 text files" in warning and "are not read" in warning for warning in load(tmp_path).warnings)
 
 
 def test_splits_are_cut_in_order_at_lines_without_overlap(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_lines_in_two_splits_are_reported(tmp_path: Path) -> None:
     (tmp_path / "test.txt").write_text("short\n", encoding="utf-8")
     warnings = load(tmp_path).warnings
     assert any(
-        "1 of 2 different long lines of the validation text also stand in the training text" in warning
+        "1 of 2 different long lines of the validation text are also in the training text" in warning
         for warning in warnings
     )
 

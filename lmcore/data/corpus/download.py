@@ -6,6 +6,7 @@ import http.client
 import importlib.metadata
 import shutil
 import tempfile
+import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -82,7 +83,7 @@ def _download(name: str, file: Download, path: Path, report: _Progress) -> None:
         try:
             size = _copy(url, path, file.size, report)
         except (OSError, http.client.HTTPException) as error:
-            problems.append(f"{url}: {getattr(error, 'reason', None) or error}")
+            problems.append(f"{url}: {_why(error)}")
             continue
         if size != file.size:
             problems.append(f"{url}: the file has {size:,} bytes instead of {file.size:,}")
@@ -107,6 +108,14 @@ def _copy(url: str, path: Path, size: int, report: _Progress) -> int:
             done += len(block)
             report(done)
     return done
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"HTTP {error.code} {error.reason}"
+    if isinstance(error, urllib.error.URLError):
+        return str(getattr(error.reason, "strerror", None) or error.reason)
+    return str(error) or type(error).__name__
 
 
 def _version() -> str:
