@@ -55,8 +55,7 @@ def start_run(
     for sentence in substitutions:
         run.events.write("warning", step=0, what="substitution", message=sentence)
     try:
-        with offering_offline():
-            return _train(run, config, resume=False, as_json=as_json)
+        return _train(run, config, resume=False, as_json=as_json)
     except BaseException as error:
         if discard_untrained(run) and not isinstance(error, Exception):
             note("Interrupted before the first step: no run was kept.")

@@ -58,6 +58,8 @@ def parquet_files(repository: str) -> dict[str, int]:
     with _client_errors(repository, _OWN_FILES):
         from huggingface_hub import HfApi
 
+        # As for a model: listing is retried for half a minute where there is no network.
+        HfApi().dataset_info(repository, timeout=PATIENCE_SECONDS)
         found = HfApi().list_repo_tree(repository, repo_type="dataset", revision=_PARQUET, recursive=True)
         sizes = {entry.path: getattr(entry, "size", 0) for entry in found}
         return {path: size for path, size in sizes.items() if path.endswith(".parquet")}

@@ -85,7 +85,7 @@ def check_vocabulary(data: Data, vocab_size: int) -> None:
     if data.tokenizer.vocab_size > vocab_size or largest >= vocab_size:
         needed = max(data.tokenizer.vocab_size, largest + 1)
         raise UsageError(
-            f"The vocabulary has {needed} tokens, the model {vocab_size} rows.",
+            f"The vocabulary has {needed} tokens, but the model has only {vocab_size} rows.",
             f"Set model.vocab_size to {needed} or more, or to 0.",
         )
 
@@ -120,7 +120,9 @@ def _in_its_tokens(config: Config) -> Config:
 def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None, cache: Path) -> Data:
     own = load_bpe_beside(corpus, config.tokenizer, cache)
     if tokenizer is not None and tokenizer.hash != own.hash:
-        raise UsageError(f"{corpus.name} was tokenized by another tokenizer than the model's.", "Give the text itself.")
+        raise UsageError(
+            f"{corpus.name} was tokenized with another tokenizer than the model's.", "Use the text itself."
+        )
     splits, corpus_hash, warnings = tokenized_splits(
         corpus, own, config.data.val_fraction, config.data.test_fraction, cache
     )
@@ -128,8 +130,8 @@ def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None,
     largest = max(int(split.tokens.max()) for split in splits.values() if len(split.tokens))
     if largest >= own.vocab_size:
         raise LmError(
-            f"{corpus.where} has token {largest}, its tokenizer only {own.vocab_size}.",
-            "Name the tokenizer it was made with in [tokenizer].",
+            f"{corpus.where} contains token {largest}, but its tokenizer has only {own.vocab_size} tokens.",
+            "Set tokenizer.kind to the tokenizer that it was made with.",
         )
     return data
 
@@ -173,10 +175,10 @@ def _checked(data: Data) -> Data:
         if count < 2:
             raise LmError(
                 f"The {name} split of {data.name} has {count} token{'s' * (count != 1)}: there is nothing to predict.",
-                "Give more text.",
+                "Use a longer text.",
             )
     if len(data.splits["test"].tokens) < 2:
-        data.warnings.append(f"{data.name} has no test split: only validation figures will be given.")
+        data.warnings.append(f"{data.name} has no test split, so there will be no test score.")
     for name, split in data.splits.items():
         unk = data.tokenizer.unk_id
         if unk is not None and name != "train" and len(split.tokens) and data.tokenizer.kind in ("char", "word"):

@@ -67,7 +67,7 @@ def _read(path: Path, digest: str, cache: Path) -> tuple[np.ndarray, np.ndarray 
         size = path.stat().st_size
         if size == 0 or size % 2:
             raise LmError(
-                f"{path} is not a file of 16-bit tokens: it has {size} bytes.",
+                f"{path} is not a file of 16-bit tokens: its size is {size} bytes.",
                 "Write it again with the program that made it.",
             )
         return np.memmap(path, np.dtype("<u2"), mode="r"), None
@@ -90,17 +90,17 @@ def _unpack(path: Path) -> tuple[np.ndarray, np.ndarray]:
         ) from None
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise LmError(
-            f"{path} is damaged or not an .npz of plain arrays: {error}.", "Make or fetch it again."
+            f"{path} is damaged or not an .npz of plain arrays: {error}.", "Create or download it again."
         ) from None
     if tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer) or (len(tokens) and int(tokens.min()) < 0):
         raise LmError(
-            f"`tokens` in {path} is not one row of ids, but {tokens.dtype} of shape {tokens.shape}.",
-            "Save whole numbers from 0 in one dimension.",
+            f"`tokens` in {path} is not a one-dimensional array of ids, but {tokens.dtype} of shape {tokens.shape}.",
+            "Save non-negative integers in one dimension.",
         )
     sizes = np.array([len(tokens)]) if sizes is None else sizes
     if int(sizes.sum()) != len(tokens):
         raise LmError(
-            f"`sizes` in {path} adds up to {int(sizes.sum())}, but there are {len(tokens)} tokens.", "Make it again."
+            f"`sizes` in {path} adds up to {int(sizes.sum())}, but there are {len(tokens)} tokens.", "Create it again."
         )
     small = len(tokens) == 0 or int(tokens.max()) < 1 << 16
     return tokens.astype(np.uint16 if small else np.uint32), np.cumsum(sizes, dtype=np.int64) - sizes

@@ -72,7 +72,7 @@ def encoded_splits(
             ) from None
         meta = _read_meta(folder)
         if meta is None:
-            raise LmError(f"The token files in {folder} vanished while they were read.", "Try again.")
+            raise LmError(f"The token files in {folder} were deleted while they were being read.", "Try again.")
     return {name: _open(folder, name, meta) for name in texts.splits}, list(meta["warnings"])
 
 

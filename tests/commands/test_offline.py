@@ -19,7 +19,7 @@ from lmcore.runs import Run
 from tests.commands.conftest import HOUSE, LM_CODE, TINY, start_lm
 
 # Nothing listens there, and every client of HTTP takes it for the way out.
-NO_WAY_OUT = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+NO_WAY_OUT = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
 
 
 def no_network() -> list[str]:

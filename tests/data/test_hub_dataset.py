@@ -60,6 +60,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
         "list_repo_tree",
         lambda api, name, **options: played.list_repo_tree(api, name, **options),
     )
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", played.download)
     return played
 
@@ -117,7 +118,7 @@ def test_what_cannot_be_had_is_said(hub: Hub, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(LmError, match="not converted"):
         load("hf:ann/raw")
     for bad in ("hf:", "hf:../../etc", "hf:a/b/c", "hf:a/b:c/d", "hf:a/..:x"):
-        with pytest.raises(UsageError, match="not the name of a data set"):
+        with pytest.raises(UsageError, match="not a valid name"):
             fetch_corpus(bad)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(OutOfReachError, match="needs huggingface-hub") as error:

@@ -187,7 +187,7 @@ def test_a_vocabulary_over_the_models_is_refused(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
     data = load(tmp_path / "book.txt")
     check_vocabulary(data, data.tokenizer.vocab_size)
-    with pytest.raises(UsageError, match="the model 10 rows"):
+    with pytest.raises(UsageError, match="only 10 rows"):
         check_vocabulary(data, 10)
 
 
@@ -200,7 +200,7 @@ def test_nanogpt_tokens_take_the_named_tokenizer_and_never_unpickle(
     for name in ("train", "val"):
         ids.tofile(tmp_path / f"{name}.bin")
     (tmp_path / "meta.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(UsageError, match="which tokenizer"):
+    with pytest.raises(UsageError, match="not the tokenizer"):
         load(tmp_path)
     data = load(tmp_path, tokenizer__kind="gpt2")
     assert data.tokenizer.decode(data.splits["val"].tokens.tolist()) == text

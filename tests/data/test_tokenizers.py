@@ -96,7 +96,7 @@ def test_word_limits_keep_the_most_frequent() -> None:
     text = "a a a b b c c d\n"
     assert set(word_tokenizer([text], vocab_size=4).vocab) == {"<unk>", "<eos>", "a", "b"}
     assert set(word_tokenizer([text], min_frequency=3).vocab) == {"<unk>", "<eos>", "a"}
-    with pytest.raises(UsageError, match="no room"):
+    with pytest.raises(UsageError, match="too small"):
         word_tokenizer([text], vocab_size=2)
 
 
@@ -115,7 +115,7 @@ def test_special_tokens_take_the_first_ids() -> None:
     assert [tokenizer.vocab[token] for token in special] == [0, 1, 2, 3, 4]
     assert (tokenizer.eos_id, tokenizer.pad_id, tokenizer.unk_id) == (2, 1, 3)
     assert build("bpe").token(build("bpe").eos_id or 0) == "<|endoftext|>"
-    with pytest.raises(UsageError, match="no room for 256 bytes"):
+    with pytest.raises(UsageError, match="too small for 256 bytes"):
         bpe_tokenizer([PROSE], vocab_size=100)
 
 

@@ -86,8 +86,8 @@ class _Book:
         self._left -= len(content)
         if self._left < 0:
             raise LmError(
-                f"{self._path} holds more than {LARGEST_BOOK >> 20} MB of text, which no book has.",
-                "Check where the file comes from; give a text this large as .txt.",
+                f"{self._path} holds more than {LARGEST_BOOK >> 20} MB of text, more than any book.",
+                "Check where the file comes from, or convert it to .txt.",
             )
         return content
 

@@ -99,8 +99,8 @@ def _parts(name: str) -> tuple[str, str, str]:
     match = _NAME.fullmatch(name)
     if match is None or ".." in name:
         raise UsageError(
-            f"'{name}' is not the name of a data set on the Hub.",
-            "Give hf:OWNER/NAME, and after colons its configuration and the column with the text, if need be.",
+            f"'{name}' is not a valid name of a Hugging Face data set.",
+            "Use hf:OWNER/NAME, or hf:OWNER/NAME:CONFIGURATION:COLUMN.",
         )
     return match["repository"], match["first"] or "", match["second"] or ""
 
@@ -110,8 +110,8 @@ def _choose(name: str, first: str, second: str, configs: Iterable[str]) -> tuple
     known = sorted(configs)
     if not known:
         raise LmError(
-            f"The Hub has not converted '{name}' to Parquet.",
-            "Download it yourself, and give its text files, JSONL or Parquet with --data PATH.",
+            f"The Hugging Face Hub has not converted '{name}' to Parquet.",
+            "Download its files yourself, and pass text, JSONL or Parquet with --data PATH.",
         )
     if first and (second or first in known):
         if first not in known:
@@ -123,7 +123,7 @@ def _choose(name: str, first: str, second: str, configs: Iterable[str]) -> tuple
     if default not in known:
         raise UsageError(
             f"'{name}' has several configurations: {', '.join(known[:20])}{', …' * (len(known) > 20)}.",
-            f"Name one, for example {name}:{known[0]}.",
+            f"Choose one, for example {name}:{known[0]}.",
         )
     return default, second or first
 

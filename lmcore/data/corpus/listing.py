@@ -89,7 +89,10 @@ def add_corpus(name: str, path: Path | str, cache_dir: Path | None = None) -> Co
     """
     cache = cache_dir or default_cache()
     if not _NAME.fullmatch(name):
-        raise UsageError(f"'{name}' cannot be a corpus's name.", "Use letters, digits, dots, dashes and underscores.")
+        raise UsageError(
+            f"'{name}' is not a valid corpus name.",
+            "Start with a letter or digit, and use letters, digits, dots, dashes and underscores.",
+        )
     taken = name in (EMBEDDED, *CATALOGUE, *IN_GPT1_TOKENS) or (
         name not in added_corpora(cache) and locate(name, cache) is not None
     )
@@ -135,12 +138,17 @@ def removable(name: str, cache_dir: Path | None = None) -> Path | None:
     if path is not None and path.exists():
         return path
     if name == EMBEDDED:
-        raise UsageError(f"'{name}' is part of Python and cannot be removed.", "Nothing needs to be done.")
+        raise UsageError(f"'{name}' is part of Python and cannot be removed.", "It takes no space in the cache.")
     if name in known_names(cache) or is_name(name, cache):
         where = locate(name, cache)
         if where is None:
-            raise UsageError(f"'{name}' has not been downloaded.", "Nothing needs to be done.")
-        raise UsageError(f"{where} is your own: lm does not delete it.", "Delete it yourself, if you want to.")
+            raise UsageError(
+                f"'{name}' has not been downloaded, so there is nothing to remove.",
+                "`lm data list` shows what is here.",
+            )
+        raise UsageError(
+            f"{where} is your own file: lm does not delete it.", "To delete it, use your file manager or `rm`."
+        )
     raise UsageError(
         f"There is no corpus '{name}'.", did_you_mean(name, known_names(cache), "`lm data list` shows the known ones.")
     )

@@ -175,7 +175,7 @@ def corpus_at(path: Path, name: str, reading: Reading | None = None) -> Corpus:
         )
         return _corpus_of_files(name, str(path), files, reading, path)
     if not path.exists():
-        raise LmError(f"{path} does not exist.", "Check the path; `lm data list` shows what is known.")
+        raise LmError(f"{path} does not exist.", "Check the path; `lm data list` shows the known corpora.")
     if path.suffix in TOKEN_SUFFIXES:
         return Corpus(name, str(path), tokens={"all": path}, folder=path.parent)
     return Corpus(name, str(path), texts={"all": TextSource(name, (path,), reading)}, folder=path.parent)
@@ -198,7 +198,7 @@ def _corpus_of_files(name: str, where: str, files: list[Path], reading: Reading,
     kinds = ", ".join(TEXT_SUFFIXES)
     raise LmError(
         f"There is no text in {where}.",
-        f"A folder needs files that end in {kinds} (or these with .gz or .zst), or train and val .npz or .bin.",
+        f"A folder needs files ending in {kinds} (also with .gz or .zst), or train and val as .npz or .bin.",
     )
 
 
@@ -221,7 +221,7 @@ def added_corpora(cache: Path) -> dict[str, str]:
         return {}
     except ValueError as error:
         raise LmError(
-            f"{cache / 'corpora.json'} is damaged: {error}.", "Remove it, and add your corpora again."
+            f"{cache / 'corpora.json'} is damaged: {error}.", "Delete it, and add your corpora again."
         ) from None
     return {str(name): str(path) for name, path in values.items()}
 

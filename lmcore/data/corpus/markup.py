@@ -58,7 +58,7 @@ def decode_html(content: bytes, name: str) -> str:
 
 
 def _not_decoded(name: str, why: str) -> LmError:
-    return LmError(f"{name} cannot be decoded: {why}.", "Save it again as UTF-8.")
+    return LmError(f"{name} cannot be decoded: {why}.", "Save it as UTF-8.")
 
 
 class _Reader(HTMLParser):

@@ -30,7 +30,7 @@ def parquet_texts(path: Path, column: str) -> Iterator[str]:
             if column not in strings:
                 raise LmError(
                     f"{path} has no text column '{column}' (its text columns: {', '.join(strings) or 'none'}).",
-                    "Name the column with `--set data.field=NAME`.",
+                    "Set the name of the column with `--set data.field=NAME`.",
                 )
             for batch in file.iter_batches(_ROWS, columns=[column]):
                 yield from (text for text in batch.column(0).to_pylist() if text)

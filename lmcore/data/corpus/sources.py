@@ -135,7 +135,7 @@ def _read_blocks(path: Path) -> Iterator[bytes]:
                 yield block
     except (gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise LmError(
-            f"{path} is damaged or not compressed as its name says: {error}.", "Fetch or compress it again."
+            f"{path} is damaged or not compressed as its name says: {error}.", "Download or compress it again."
         ) from None
     except OSError as error:
         raise LmError(
@@ -162,7 +162,9 @@ def _page(path: Path) -> Iterator[str]:
     for block in _read_blocks(path):
         content += block
         if len(content) > LARGEST_PAGE:
-            raise LmError(f"{path} is larger than {LARGEST_PAGE >> 20} MB, which no web page is.", "Give it as .txt.")
+            raise LmError(
+                f"{path} is larger than {LARGEST_PAGE >> 20} MB, which no web page is.", "Convert it to a .txt file."
+            )
     yield html_text(decode_html(bytes(content), str(path)))
 
 
@@ -174,7 +176,7 @@ def _as_document(path: Path, parts: Iterator[str]) -> Iterator[TextPiece]:
             yield TextPiece(waiting, False)
         waiting = _encodable(part)
     if not waiting:
-        raise LmError(f"{path} has no text in it.", "Give a file with text in it.")
+        raise LmError(f"{path} has no text in it.", "Choose a file that contains text.")
     yield TextPiece(waiting, True)
 
 
@@ -187,7 +189,7 @@ def _text_blocks(path: Path) -> Iterator[TextPiece]:
             block = block.removeprefix(codecs.BOM_UTF8)
         if (zero := block.find(0)) >= 0:
             raise LmError(
-                f"{path} is not text: it has a zero byte at offset {position + zero}.", "Give a text file in UTF-8."
+                f"{path} is not text: it has a zero byte at offset {position + zero}.", "Choose a text file in UTF-8."
             )
         try:
             text = decoder.decode(block)
@@ -204,7 +206,7 @@ def _text_blocks(path: Path) -> Iterator[TextPiece]:
     except UnicodeDecodeError as error:
         raise _not_utf8(path, position - waiting, line, error) from None
     if previous is None:
-        raise LmError(f"{path} is empty.", "Give a file with text in it.")
+        raise LmError(f"{path} is empty.", "Choose a file that contains text.")
     yield TextPiece(previous, True)
 
 
@@ -230,13 +232,13 @@ def _jsonl_blocks(path: Path, field: str) -> Iterator[TextPiece]:
             known = ", ".join(row) if isinstance(row, dict) else type(row).__name__
             raise LmError(
                 f"{path}, line {number} has no text field '{field}' (it has: {known}).",
-                "Name the field with `--set data.field=NAME`.",
+                "Set the name of the field with `--set data.field=NAME`.",
             )
         rows += 1
         if row[field]:
             yield TextPiece(_encodable(row[field]), True)
     if not rows:
-        raise LmError(f"{path} is empty.", "Give a file with one JSON object a line.")
+        raise LmError(f"{path} is empty.", "Choose a file with one JSON object per line.")
 
 
 def _encodable(text: str) -> str:

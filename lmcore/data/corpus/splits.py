@@ -143,7 +143,7 @@ def scan(source: TextSource, cache: Path) -> Scan:
             digest.update(b"\xff")
             ends.append(size)
     if size == 0:
-        raise LmError(f"{source.name} has no text.", "Give a file with text in it.")
+        raise LmError(f"{source.name} has no text.", "Choose a file that contains text.")
     found = Scan(digest.hexdigest(), size, np.array(ends, np.int64), sum(left_out))
     if source.files:
         with replacing(path, CACHE_HINT) as new, new.open("wb") as file:

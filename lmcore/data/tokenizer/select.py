@@ -101,8 +101,8 @@ def load_bpe_beside(corpus: Corpus, config: TokenizerConfig, cache: Path) -> Tok
     if config.kind == "gpt1":
         return gpt1_tokenizer(_bpe_folder("gpt1", config, corpus, cache), pad_first=config.pad_first)
     raise UsageError(
-        f"{corpus.where} holds tokens, and nothing says which tokenizer made them.",
-        "Put its tokenizer.json beside it, or set tokenizer.kind to gpt2 (nanoGPT's prepare.py), gpt1 or file.",
+        f"{corpus.where} contains tokens, but not the tokenizer that they were made with.",
+        "Put its tokenizer.json into the folder, or set tokenizer.kind to gpt2 (nanoGPT's prepare.py), gpt1 or file.",
     )
 
 
@@ -144,7 +144,9 @@ def _trained(config: TokenizerConfig, texts: SplitTexts, cache: Path) -> Tokeniz
 
 def _from_file(config: TokenizerConfig) -> Tokenizer:
     if not config.path:
-        raise UsageError("tokenizer.kind is file, but no file is named.", "Set tokenizer.path to a tokenizer.json.")
+        raise UsageError(
+            "tokenizer.kind is file, but tokenizer.path is empty.", "Set tokenizer.path to a tokenizer.json."
+        )
     return load_tokenizer(Path(config.path).expanduser())
 
 
