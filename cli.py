@@ -57,7 +57,7 @@ Corpus = Annotated[
     typer.Option(
         "--data",
         metavar="D",
-        help="A corpus by name, or a path: text file, folder, glob, JSONL, .npz, .bin; also .gz, .zst.",
+        help="A corpus by name, hf:OWNER/NAME, or a path: text, EPUB, HTML, JSONL, Parquet, folder, glob, .npz, .bin.",
         autocompletion=complete_corpus,
     ),
 ]
@@ -69,6 +69,10 @@ Settings = Annotated[
         help="Change one setting; may be repeated.",
         autocompletion=complete_setting,
     ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", help="Use no network: replace what would be downloaded by what is here, and say so."),
 ]
 Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 Which = Annotated[
@@ -121,6 +125,7 @@ def train(
         float | None,
         typer.Option("--max-minutes", metavar="M", min=0, help="Stop after so many minutes, over all resumes."),
     ] = None,
+    offline: Offline = False,
     device: Device = None,
     json: Json = False,
 ) -> None:
@@ -131,10 +136,16 @@ def train(
     chosen = {name: value for name, value in limits.items() if value is not None}
     if resume:
         code = train_command.continue_run(
-            resume, {"--preset": preset, "--data": data, "--run": run}, settings or [], chosen, as_json=json
+            resume,
+            {"--preset": preset, "--data": data, "--run": run, "--offline": "" if offline else None},
+            settings or [],
+            chosen,
+            as_json=json,
         )
     else:
-        code = train_command.start_run(preset or "quick", data, run, settings or [], chosen, as_json=json)
+        code = train_command.start_run(
+            preset or "quick", data, run, settings or [], chosen, offline=offline, as_json=json
+        )
     raise typer.Exit(code)
 
 
@@ -255,13 +266,14 @@ def lr_find(
     data: Corpus = None,
     settings: Settings = None,
     steps: Annotated[int, typer.Option("--steps", metavar="N", min=10, help="Steps of the sweep.")] = 100,
+    offline: Offline = False,
     device: Device = None,
     json: Json = False,
 ) -> None:
     """Find a learning rate. Raises it step by step, draws the loss over it, and suggests a peak."""
     from commands import lr_find as lr_find_command
 
-    lr_find_command.find_lr(preset, data, settings or [], steps, device, as_json=json)
+    lr_find_command.find_lr(preset, data, settings or [], steps, device, offline=offline, as_json=json)
 
 
 @presets_app.callback()
@@ -339,14 +351,14 @@ def runs_rm(
 
 @data_app.callback()
 def data_root(context: typer.Context) -> None:
-    """Corpora: list, show, add or fetch them."""
+    """Corpora: list, show, add, download or remove them."""
     if context.invoked_subcommand is None:
         data_list()
 
 
 @data_app.command(name="list")
 def data_list(json: Json = False) -> None:
-    """All corpora, and which of them are here."""
+    """List the corpora, and which of them are on this machine."""
     from commands import data
 
     data.list_all(as_json=json)
@@ -356,7 +368,7 @@ def data_list(json: Json = False) -> None:
 def data_show(
     name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_corpus)], json: Json = False
 ) -> None:
-    """One corpus: where it is, its splits, and how it begins."""
+    """Show a corpus: where it is, its splits, and its first lines."""
     from commands import data
 
     data.show(name, as_json=json)
@@ -374,10 +386,21 @@ def data_add(
 
 @data_app.command(name="fetch")
 def data_fetch(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_corpus)]) -> None:
-    """Download a known corpus, with a checksum."""
+    """Download a public corpus and verify its checksum."""
     from commands import data
 
     data.fetch(name)
+
+
+@data_app.command(name="rm")
+def data_rm(
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_corpus)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Forget an added name, or delete a downloaded corpus; your own files stay."""
+    from commands import data
+
+    data.remove(name, sure=yes)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`lm data`: what corpora there are, and getting more."""
+"""`lm data`: list, show, add, download and remove corpora."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import typer
+
 from commands.output.console import clip, columns, is_terminal, note, note_data, put, put_json
 from commands.output.tables import Column, put_facts, put_table
-from lmcore.data import add_corpus, fetch_corpus, list_corpora, show_corpus
+from lmcore.data import add_corpus, fetch_corpus, list_corpora, removable, remove_corpus, show_corpus
+from lmcore.errors import UsageError
 from lmcore.text import harmless, human_bytes
 
 # Columns that name, presence and size take in the list of corpora.
@@ -52,11 +55,11 @@ def show(name: str, *, as_json: bool) -> None:
         return
     facts = [
         ("corpus", corpus.name),
-        ("where", corpus.where + ("" if corpus.available else f" (not here yet: `lm data fetch {corpus.name}`)")),
+        ("where", corpus.where + ("" if corpus.available else f" (not downloaded: `lm data fetch {corpus.name}`)")),
         ("kind", corpus.kind),
         ("size", human_bytes(corpus.bytes) if corpus.bytes else "unknown"),
         ("splits", ", ".join(corpus.splits) or "cut by data.val_fraction and data.test_fraction"),
-        ("licence", corpus.licence or "unknown"),
+        ("license", corpus.licence or "unknown"),
         ("about", corpus.about),
     ]
     put_facts([(key, value) for key, value in facts if value])
@@ -73,5 +76,21 @@ def add(name: str, path: Path) -> None:
 
 
 def fetch(name: str) -> None:
-    """Download a corpus, unless it is here."""
+    """Download a corpus, unless it is here, and print where it is."""
     put(str(fetch_corpus(name, report=note_data)))
+
+
+def remove(name: str, *, sure: bool) -> None:
+    """Forget an added name, or delete a downloaded corpus after asking."""
+    path = removable(name)
+    if path is not None and not sure:
+        where = harmless(str(path), keep_newlines=False)
+        if not is_terminal(sys.stdin):
+            raise UsageError(
+                f"Deleting {where} needs your consent, and standard input is not a terminal.",
+                "Add --yes to delete without asking.",
+            )
+        if not typer.confirm(f"Delete {where}?", err=True):
+            raise typer.Exit(1)
+    remove_corpus(name)
+    note(f"removed {harmless(name, keep_newlines=False)}")

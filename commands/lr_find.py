@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import shlex
 
-from commands.output.console import note_data, put, put_json
+from commands.output.console import note, note_data, put, put_json
 from commands.output.curves import Curve, put_figure
-from commands.train import assemble
+from commands.train import assemble, offering_offline
+from lmcore.text import harmless
 
 
 def find_lr(
-    preset: str, corpus: str | None, assignments: list[str], steps: int, device: str | None, *, as_json: bool
+    preset: str,
+    corpus: str | None,
+    assignments: list[str],
+    steps: int,
+    device: str | None,
+    *,
+    offline: bool,
+    as_json: bool,
 ) -> None:
     """Print where the loss falls fastest while the learning rate rises; no run is made."""
     config, _ = assemble(preset, corpus, assignments, {} if device is None else {"training.device": device})
+    if offline:
+        from lmcore.offline import without_network
+
+        config, substitutions = without_network(config)
+        for sentence in substitutions:
+            note(f"note: {harmless(sentence, keep_newlines=False)}")
     from lmcore.training import find_learning_rate, prepare
 
-    found = find_learning_rate(prepare(config, note_data), steps=steps)
-    command = None if found.suggestion is None else command_with(found.suggestion, preset, corpus, assignments, device)
+    with offering_offline():
+        setup = prepare(config, note_data)
+    found = find_learning_rate(setup, steps=steps)
+    command = None
+    if found.suggestion is not None:
+        command = command_with(found.suggestion, preset, corpus, assignments, device, offline=offline)
     if as_json:
         put_json({"suggestion": found.suggestion, "command": command, "rates": found.rates, "losses": found.losses})
         return
@@ -36,11 +54,14 @@ def find_lr(
         put(f"  {command}")
 
 
-def command_with(rate: float, preset: str, corpus: str | None, assignments: list[str], device: str | None) -> str:
+def command_with(
+    rate: float, preset: str, corpus: str | None, assignments: list[str], device: str | None, *, offline: bool = False
+) -> str:
     """The `lm train` command with the same settings and this learning rate, quoted for a shell."""
     words = ["lm", "train", "--preset", preset]
     words += ["--data", corpus] if corpus is not None else []
     kept = [assignment for assignment in assignments if assignment.partition("=")[0].strip() != "optimizer.lr"]
     words += [word for assignment in [*kept, f"optimizer.lr={rate:.1e}"] for word in ("--set", assignment)]
     words += ["--device", device] if device is not None else []
+    words += ["--offline"] if offline else []
     return shlex.join(words)

@@ -71,12 +71,10 @@ def corpus_setting(name: str) -> str:
     Raises:
         UsageError: there is no such corpus or file.
     """
-    from lmcore.data.corpus.lookup import find_corpus, locate
+    from lmcore.data.corpus.lookup import find_corpus, is_name
 
-    corpus = find_corpus(name)
-    if corpus is None or corpus.where == "embedded" or locate(name) is not None:
-        return name
-    return str(Path(name).expanduser().absolute())
+    find_corpus(name)
+    return name if is_name(name) else str(Path(name).expanduser().absolute())
 
 
 def find_checkpoint(name: str | None, which: str | None) -> tuple[Run | None, Path]:

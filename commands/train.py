@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from commands.output.console import note, note_data, put_json
 from commands.output.progress import Progress
 from commands.output.tables import put_facts
 from lmcore.config import Config, parse_assignments
-from lmcore.errors import UsageError
+from lmcore.errors import OutOfReachError, UsageError
 from lmcore.text import harmless, human_bytes, human_time
 
 if TYPE_CHECKING:
@@ -30,12 +31,24 @@ HOUSE = Path(__file__).resolve().parent.parent
 
 
 def start_run(
-    preset: str, corpus: str | None, name: str | None, assignments: list[str], chosen: dict[str, Any], *, as_json: bool
+    preset: str,
+    corpus: str | None,
+    name: str | None,
+    assignments: list[str],
+    chosen: dict[str, Any],
+    *,
+    offline: bool,
+    as_json: bool,
 ) -> int:
     """Train a new run; returns the exit code."""
     from lmcore.runs import create_run, next_name, runs_root
 
     config, stem = assemble(preset, corpus, assignments, chosen)
+    substitutions: list[str] = []
+    if offline:
+        from lmcore.offline import without_network
+
+        config, substitutions = without_network(config)
     run_name = name or next_name(stem)
     refuse_taken(run_name)
     _say_where("training", run_name, runs_root() / run_name)
@@ -44,7 +57,9 @@ def start_run(
         with _sigterm_unwinds():
             from lmcore.training import prepare
 
-            setup = prepare(config, note_data)
+            with offering_offline():
+                setup = prepare(config, note_data)
+            setup.substitutions.extend(substitutions)
             run = create_run(run_name, config, who_made_it(stem, setup))
             return _train(setup, run, resume=False, as_json=as_json)
     except BaseException as error:
@@ -90,6 +105,18 @@ def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: di
     if "data.corpus" in settings:
         settings["data.corpus"] = corpus_setting(settings["data.corpus"])
     return start.config.with_settings(settings), start.name
+
+
+@contextmanager
+def offering_offline() -> Iterator[None]:
+    """If something cannot be downloaded, name the command that works without a network."""
+    try:
+        yield
+    except OutOfReachError as error:
+        again = shlex.join(["lm", *sys.argv[1:], "--offline"])
+        raise OutOfReachError(
+            error.message, f"`{harmless(again, keep_newlines=False)}` works without a network, with what is here."
+        ) from None
 
 
 def who_made_it(preset: str, setup: Setup) -> dict[str, Any]:

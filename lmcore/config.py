@@ -62,14 +62,29 @@ class DataConfig(Section):
     """Which text, how it is split, and in what order a model sees it."""
 
     corpus: str = Field(
-        "python-docs", description="A corpus by name (see `lm data list`), or a file, folder or glob.", min_length=1
+        "python-docs",
+        description="A corpus by name (see `lm data list`), a path (file, folder, glob), or hf:OWNER/NAME.",
+        min_length=1,
     )
-    field: str = Field("text", description="The field that holds the text (JSONL files only).")
+    field: str = Field("text", description="The field or column that holds the text (JSONL and Parquet files only).")
+    strip_gutenberg: bool = Field(
+        True, description="Leave out the header and the license around a Project Gutenberg book."
+    )
+    strip_lines: bool = Field(
+        False,
+        description="Strip white space at the ends of each line, drop blank lines, and tokenize each line by itself, "
+        "without its newline.",
+    )
     val_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.05, description="Fraction of the text used for validation, if the corpus has no splits of its own."
     )
     test_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
         0.05, description="Fraction of the text used for the test, if the corpus has no splits of its own."
+    )
+    split_at: Literal["line", "character"] = Field(
+        "line",
+        description="Where splits are cut: at the end of the document or line nearest to the fraction, or at exactly "
+        "that character.",
     )
     batching: Literal["streams", "windows", "documents"] = Field(
         "windows",

@@ -30,6 +30,10 @@ class UsageError(LmError):
     exit_code = 2
 
 
+class OutOfReachError(LmError):
+    """Something that has to come from the network could not be downloaded."""
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, cutoff: float = 0.6) -> str:
     """The hint for an unknown name: the nearest of the `known` ones, or `otherwise` if none is near.
 

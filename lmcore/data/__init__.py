@@ -1,9 +1,17 @@
 """Text to tokens to batches: corpora, tokenizers, token files, the order of batches. No torch here."""
 
 from lmcore.data.batches import IGNORED, Batch, Batches, make_batches
-from lmcore.data.corpus.listing import CorpusInfo, add_corpus, fetch_corpus, list_corpora, show_corpus
+from lmcore.data.corpus.listing import (
+    CorpusInfo,
+    add_corpus,
+    fetch_corpus,
+    list_corpora,
+    removable,
+    remove_corpus,
+    show_corpus,
+)
 from lmcore.data.eval_windows import EvalWindows, eval_window_batches, eval_windows
-from lmcore.data.load import Data, check_vocabulary, load_data, tokenize_corpus
+from lmcore.data.load import Data, check_vocabulary, is_at_hand, load_data, tokenize_corpus
 from lmcore.data.token_files import Split
 from lmcore.data.tokenizer.base import DecodeStream, Tokenizer, load_tokenizer
 
@@ -22,10 +30,13 @@ __all__ = [
     "eval_window_batches",
     "eval_windows",
     "fetch_corpus",
+    "is_at_hand",
     "list_corpora",
     "load_data",
     "load_tokenizer",
     "make_batches",
+    "removable",
+    "remove_corpus",
     "show_corpus",
     "tokenize_corpus",
 ]

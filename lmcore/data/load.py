@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from lmcore.config import Config
-from lmcore.data.corpus.download import fetch_files
-from lmcore.data.corpus.lookup import Corpus, find_corpus
+from lmcore.data.corpus.catalogue import IN_GPT1_TOKENS
+from lmcore.data.corpus.listing import fetch_corpus
+from lmcore.data.corpus.lookup import Corpus, corpus_at, find_corpus, locate, published_tokens
+from lmcore.data.corpus.sources import Reading
 from lmcore.data.corpus.splits import split_texts
-from lmcore.data.places import default_cache
+from lmcore.data.places import Report, default_cache
 from lmcore.data.pretokenized import tokenized_splits
-from lmcore.data.token_files import Report, Split, encoded_splits
+from lmcore.data.token_files import Split, encoded_splits
 from lmcore.data.tokenizer.base import Tokenizer
 from lmcore.data.tokenizer.select import choose_tokenizer, load_bpe_beside
 from lmcore.errors import LmError, UsageError
@@ -64,6 +66,15 @@ def tokenize_corpus(
     return _load(config, tokenizer, report, cache_dir)
 
 
+def is_at_hand(config: Config, cache_dir: Path | None = None) -> bool:
+    """Whether the config's corpus can be read without a download, in the form that its tokenizer needs.
+
+    Raises:
+        LmError, UsageError: as `load_data`, for what is no corpus at all.
+    """
+    return _found(_in_its_tokens(config), None, cache_dir or default_cache()) is not None
+
+
 def check_vocabulary(data: Data, vocab_size: int) -> None:
     """Refuse tokens that a model has no row for.
 
@@ -74,33 +85,44 @@ def check_vocabulary(data: Data, vocab_size: int) -> None:
     if data.tokenizer.vocab_size > vocab_size or largest >= vocab_size:
         needed = max(data.tokenizer.vocab_size, largest + 1)
         raise UsageError(
-            f"The vocabulary has {needed} tokens, the model {vocab_size} rows.",
+            f"The vocabulary has {needed} tokens, but the model has only {vocab_size} rows.",
             f"Set model.vocab_size to {needed} or more, or to 0.",
         )
 
 
 def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, cache_dir: Path | None) -> Data:
     cache = cache_dir or default_cache()
-    corpus = _found_or_fetched(config, report, cache)
+    config = _in_its_tokens(config)
+    corpus = _found_or_fetched(config, tokenizer, report, cache)
     if corpus.tokens:
         return _load_tokenized(corpus, config, tokenizer, cache)
-    texts = split_texts(corpus, config.data.val_fraction, config.data.test_fraction, cache)
+    texts = split_texts(corpus, config.data, cache)
     warnings = list(texts.warnings)
+    substitutions: list[str] = []
     if tokenizer is None:
-        tokenizer, more = choose_tokenizer(config.tokenizer, texts, corpus, cache)
-        warnings += more
-    if not tokenizer.cuts_exactly:
+        tokenizer, substitutions = choose_tokenizer(config.tokenizer, texts, corpus, cache)
+    if not tokenizer.cuts_exactly and not config.data.strip_lines:
         warnings.append(
-            "This tokenizer may give other tokens where the text is cut into pieces of 32,000 characters than for the whole text."
+            "The text is tokenized in pieces of 32,000 characters: where they meet, this tokenizer may give other "
+            "tokens than for the whole text."
         )
     splits, more = encoded_splits(texts, tokenizer, cache, report)
-    return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more))
+    return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more, substitutions))
+
+
+def _in_its_tokens(config: Config) -> Config:
+    """The config with the tokenizer that the corpus's name stands for, if it does."""
+    if config.data.corpus not in IN_GPT1_TOKENS:
+        return config
+    return config.with_settings({"tokenizer.kind": "gpt1", "tokenizer.pad_first": True})
 
 
 def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None, cache: Path) -> Data:
     own = load_bpe_beside(corpus, config.tokenizer, cache)
     if tokenizer is not None and tokenizer.hash != own.hash:
-        raise UsageError(f"{corpus.name} was tokenized by another tokenizer than the model's.", "Give the text itself.")
+        raise UsageError(
+            f"{corpus.name} was tokenized with another tokenizer than the model's.", "Use the text itself."
+        )
     splits, corpus_hash, warnings = tokenized_splits(
         corpus, own, config.data.val_fraction, config.data.test_fraction, cache
     )
@@ -108,19 +130,43 @@ def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None,
     largest = max(int(split.tokens.max()) for split in splits.values() if len(split.tokens))
     if largest >= own.vocab_size:
         raise LmError(
-            f"{corpus.where} has token {largest}, its tokenizer only {own.vocab_size}.",
-            "Name the tokenizer it was made with in [tokenizer].",
+            f"{corpus.where} contains token {largest}, but its tokenizer has only {own.vocab_size} tokens.",
+            "Set tokenizer.kind to the tokenizer that it was made with.",
         )
     return data
 
 
-def _found_or_fetched(config: Config, report: Report | None, cache: Path) -> Corpus:
-    corpus = find_corpus(config.data.corpus, config.data.field, cache)
-    if corpus is None:
-        fetch_files(config.data.corpus, cache, report)
-        corpus = find_corpus(config.data.corpus, config.data.field, cache)
-    assert corpus is not None
-    return corpus
+def _found_or_fetched(config: Config, tokenizer: Tokenizer | None, report: Report | None, cache: Path) -> Corpus:
+    found = _found(config, tokenizer, cache)
+    if found is None:
+        fetch_corpus(IN_GPT1_TOKENS.get(config.data.corpus, config.data.corpus), report, cache)
+        found = _found(config, tokenizer, cache)
+    assert found is not None
+    return found
+
+
+def _found(config: Config, tokenizer: Tokenizer | None, cache: Path) -> Corpus | None:
+    """The corpus as text, or as token files where they are in the tokens that are asked for; None before its
+    download.
+    """
+    name = IN_GPT1_TOKENS.get(config.data.corpus, config.data.corpus)
+    reading = Reading(config.data.field, config.data.strip_gutenberg)
+    if published := published_tokens(name, cache):
+        if _speaks(published, config, tokenizer, cache):
+            return published
+        path = locate(name, cache)
+        return corpus_at(path, name, reading) if path else None
+    corpus = find_corpus(config.data.corpus, reading, cache)
+    return replace(corpus, name=name) if corpus else None
+
+
+def _speaks(published: Corpus, config: Config, tokenizer: Tokenizer | None, cache: Path) -> bool:
+    """Whether published token files are what the text would be encoded to."""
+    if config.data.strip_lines:
+        return False
+    if tokenizer is None:
+        return config.tokenizer.kind == "gpt1" and config.tokenizer.pad_first
+    return tokenizer.kind == "gpt1" and tokenizer.hash == load_bpe_beside(published, config.tokenizer, cache).hash
 
 
 def _checked(data: Data) -> Data:
@@ -129,10 +175,10 @@ def _checked(data: Data) -> Data:
         if count < 2:
             raise LmError(
                 f"The {name} split of {data.name} has {count} token{'s' * (count != 1)}: there is nothing to predict.",
-                "Give more text.",
+                "Use a longer text.",
             )
     if len(data.splits["test"].tokens) < 2:
-        data.warnings.append(f"{data.name} has no test split: only validation figures will be given.")
+        data.warnings.append(f"{data.name} has no test split, so there will be no test score.")
     for name, split in data.splits.items():
         unk = data.tokenizer.unk_id
         if unk is not None and name != "train" and len(split.tokens) and data.tokenizer.kind in ("char", "word"):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import platformdirs
 
-from lmcore.errors import LmError
+# What to do when the cache cannot be written.
+CACHE_HINT = "Free some space, or set LM_CACHE to another folder."
+
+# Called with (done, total, what) while something takes its time: bytes of a download or of a text that is encoded.
+Report = Callable[[int, int, str], None]
 
 
 def data_folders() -> list[Path]:
@@ -19,30 +21,15 @@ def data_folders() -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
+def data_subfolders() -> list[Path]:
+    """The folders of `$LM_DATA`, each followed by the folders in it."""
+    return [
+        place
+        for folder in data_folders()
+        for place in (folder, *sorted(child for child in folder.iterdir() if child.is_dir()))
+    ]
+
+
 def default_cache() -> Path:
     """`$LM_CACHE`, else the user's cache folder: downloads, trained tokenizers, token files."""
     return Path(os.environ.get("LM_CACHE") or platformdirs.user_cache_dir("lm-tui"))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A new file to write that becomes `path` at the end, or vanishes if something fails: readers see all of it or
-    nothing.
-
-    Raises:
-        LmError: the folder cannot be written, or the disk is full.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-        try:
-            yield temporary
-            os.replace(temporary, path)
-        finally:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-    except OSError as error:
-        raise LmError(
-            f"{path} cannot be written: {error.strerror}.", "Free some space, or set LM_CACHE to another folder."
-        ) from None

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from lmcore.data.checksums import remembered_hash
+from lmcore.data.corpus.catalogue import identity, known_by
 from lmcore.data.corpus.lookup import SPLITS, Corpus
-from lmcore.data.places import replacing
-from lmcore.data.token_files import Split, hash_file
+from lmcore.data.places import CACHE_HINT
+from lmcore.data.token_files import Split
 from lmcore.data.tokenizer.base import Tokenizer
 from lmcore.errors import LmError
+from lmcore.files import replacing
 
 _CHUNK = 1 << 20
 
@@ -22,12 +25,12 @@ def tokenized_splits(
     corpus: Corpus, tokenizer: Tokenizer, val_fraction: float, test_fraction: float, cache: Path
 ) -> tuple[dict[str, Split], str, list[str]]:
     """The three splits, a hash of their content, and warnings. A split that is missing is cut from the end of the
-    training tokens.
+    training tokens. The published tokens of a public corpus have the hash, the words and the bytes of its text.
 
     Raises:
         LmError: a damaged file.
     """
-    hashes = {name: _content_hash(path, cache) for name, path in corpus.tokens.items()}
+    hashes = {name: remembered_hash(path, cache) for name, path in corpus.tokens.items()}
     parts = {name: _read(path, hashes[name], cache) for name, path in corpus.tokens.items()}
     whole = "all" if "all" in parts else "train"
     missing = [name for name in SPLITS if name not in parts and name != "train"]
@@ -39,31 +42,23 @@ def tokenized_splits(
             warnings.append(
                 f"{corpus.name} brings no {' and no '.join(missing)} split: the end of its training tokens is used."
             )
-    identity = json.dumps([hashes, {name: len(parts[name][0]) for name in SPLITS}], sort_keys=True)
-    corpus_hash = hashlib.sha256(identity.encode()).hexdigest()
-    counts = _counted(
-        {name: parts[name][0] for name in SPLITS},
-        tokenizer,
-        cache / "scans" / f"{corpus_hash[:16]}-{tokenizer.hash[:16]}.json",
-    )
+    entry = known_by(hashes)
+    if entry is not None:
+        corpus_hash = identity(entry)
+        counts = {name: (known.words, known.bytes) for name, known in entry.published.items()}
+    else:
+        content = json.dumps([hashes, {name: len(parts[name][0]) for name in SPLITS}], sort_keys=True)
+        corpus_hash = hashlib.sha256(content.encode()).hexdigest()
+        counts = _counted(
+            {name: parts[name][0] for name in SPLITS},
+            tokenizer,
+            cache / "scans" / f"{corpus_hash[:16]}-{tokenizer.hash[:16]}.json",
+        )
     splits = {
         name: Split(tokens=parts[name][0], words=counts[name][0], bytes=counts[name][1], documents=parts[name][1])
         for name in SPLITS
     }
     return splits, corpus_hash, warnings
-
-
-def _content_hash(path: Path, cache: Path) -> str:
-    """sha256 of a file, remembered until its size or time changes."""
-    status = path.stat()
-    key = hashlib.sha256(json.dumps([str(path.resolve()), status.st_size, status.st_mtime_ns]).encode()).hexdigest()
-    known = cache / "scans" / f"{key[:32]}.sha256"
-    if known.exists():
-        return known.read_text(encoding="ascii")
-    found = hash_file(path)
-    with replacing(known) as new:
-        new.write_text(found, encoding="ascii")
-    return found
 
 
 def _read(path: Path, digest: str, cache: Path) -> tuple[np.ndarray, np.ndarray | None]:
@@ -72,7 +67,7 @@ def _read(path: Path, digest: str, cache: Path) -> tuple[np.ndarray, np.ndarray 
         size = path.stat().st_size
         if size == 0 or size % 2:
             raise LmError(
-                f"{path} is not a file of 16-bit tokens: it has {size} bytes.",
+                f"{path} is not a file of 16-bit tokens: its size is {size} bytes.",
                 "Write it again with the program that made it.",
             )
         return np.memmap(path, np.dtype("<u2"), mode="r"), None
@@ -80,7 +75,7 @@ def _read(path: Path, digest: str, cache: Path) -> tuple[np.ndarray, np.ndarray 
     if not (tokens_file.exists() and starts_file.exists()):
         tokens, starts = _unpack(path)
         for target, array in ((tokens_file, tokens), (starts_file, starts)):
-            with replacing(target) as new, new.open("wb") as file:
+            with replacing(target, CACHE_HINT) as new, new.open("wb") as file:
                 np.save(file, array)
     return np.load(tokens_file, mmap_mode="r"), np.load(starts_file)
 
@@ -95,17 +90,17 @@ def _unpack(path: Path) -> tuple[np.ndarray, np.ndarray]:
         ) from None
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise LmError(
-            f"{path} is damaged or not an .npz of plain arrays: {error}.", "Make or fetch it again."
+            f"{path} is damaged or not an .npz of plain arrays: {error}.", "Create or download it again."
         ) from None
     if tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer) or (len(tokens) and int(tokens.min()) < 0):
         raise LmError(
-            f"`tokens` in {path} is not one row of ids, but {tokens.dtype} of shape {tokens.shape}.",
-            "Save whole numbers from 0 in one dimension.",
+            f"`tokens` in {path} is not a one-dimensional array of ids, but {tokens.dtype} of shape {tokens.shape}.",
+            "Save non-negative integers in one dimension.",
         )
     sizes = np.array([len(tokens)]) if sizes is None else sizes
     if int(sizes.sum()) != len(tokens):
         raise LmError(
-            f"`sizes` in {path} adds up to {int(sizes.sum())}, but there are {len(tokens)} tokens.", "Make it again."
+            f"`sizes` in {path} adds up to {int(sizes.sum())}, but there are {len(tokens)} tokens.", "Create it again."
         )
     small = len(tokens) == 0 or int(tokens.max()) < 1 << 16
     return tokens.astype(np.uint16 if small else np.uint32), np.cumsum(sizes, dtype=np.int64) - sizes
@@ -132,7 +127,7 @@ def _counted(parts: dict[str, np.ndarray], tokenizer: Tokenizer, known: Path) ->
     if known.exists():
         return {name: (words, size) for name, (words, size) in json.loads(known.read_text(encoding="utf-8")).items()}
     counts = {name: _words_and_bytes(tokens, tokenizer) for name, tokens in parts.items()}
-    with replacing(known) as new:
+    with replacing(known, CACHE_HINT) as new:
         new.write_text(json.dumps(counts), encoding="utf-8")
     return counts
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from lmcore.data.corpus.duplicates import DuplicateLines
-from lmcore.data.corpus.sources import Piece, utf8_size
+from lmcore.data.corpus.pieces import TextPiece, utf8_size
 from lmcore.data.corpus.splits import SplitTexts, TextSplit
+from lmcore.data.places import CACHE_HINT, Report
 from lmcore.data.tokenizer.base import Tokenizer
 from lmcore.errors import LmError
 
@@ -24,7 +24,6 @@ from lmcore.errors import LmError
 FORMAT = 1
 BATCH = 1 << 20
 
-Report = Callable[[int, int, str], None]
 TokenType = type[np.uint16] | type[np.uint32]
 
 
@@ -69,11 +68,11 @@ def encoded_splits(
         except OSError as error:
             raise LmError(
                 f"Token files cannot be written to {folder.parent}: {error.strerror}.",
-                "Free some space, or set LM_CACHE to another folder.",
+                CACHE_HINT,
             ) from None
         meta = _read_meta(folder)
         if meta is None:
-            raise LmError(f"The token files in {folder} vanished while they were read.", "Try again.")
+            raise LmError(f"The token files in {folder} were deleted while they were being read.", "Try again.")
     return {name: _open(folder, name, meta) for name in texts.splits}, list(meta["warnings"])
 
 
@@ -154,6 +153,8 @@ def _encode(
                 words += len(piece.text.split())
                 size += utf8_size(piece.text)
                 lines.push(piece)
+                if split.by_line:
+                    lines.close()
                 if piece.ends_document:
                     documents.append(count)
             progress(sum(utf8_size(piece.text) for piece in batch))
@@ -175,11 +176,11 @@ def ends_with_eos(tokenizer: Tokenizer, ids: np.ndarray, many: bool) -> bool:
     return many
 
 
-def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
+def _batches(pieces: Iterator[TextPiece]) -> Iterator[list[TextPiece]]:
     """Enough pieces at once to keep every core busy, and no more, because their encodings take many times the text's
     memory.
     """
-    batch: list[Piece] = []
+    batch: list[TextPiece] = []
     held = 0
     for piece in pieces:
         batch.append(piece)
@@ -199,9 +200,3 @@ class _Progress:
         self._done += size
         if self._report is not None:
             self._report(self._done, self._total, "encoding")
-
-
-def hash_file(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

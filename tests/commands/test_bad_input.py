@@ -75,7 +75,7 @@ USAGE = [
     (["tui"], "needs a terminal", "lm watch"),
     (["data", "show", "nothing-here"], "no corpus or file", "lm data list"),
     (["data", "fetch", "emma-bovary"], "cannot be downloaded", "wikitext-2"),
-    (["data", "add", "a/b", "."], "cannot be a corpus", "letters"),
+    (["data", "add", "a/b", "."], "is not a valid corpus name", "letters"),
 ]
 
 

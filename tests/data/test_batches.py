@@ -125,14 +125,14 @@ def test_random_offsets_move_the_windows_between_epochs_without_padding() -> Non
 
 @pytest.mark.parametrize("batching", ["windows", "streams"])
 def test_a_split_shorter_than_a_window_is_refused(batching: str) -> None:
-    with pytest.raises(UsageError, match="less than one window of 64"):
+    with pytest.raises(UsageError, match="too few for one window of 64"):
         make_batches(
             split_of(64), DataConfig.model_validate({"batching": batching}), batch_size=2, block_size=64, seed=0
         )
 
 
 def test_documents_need_documents() -> None:
-    with pytest.raises(UsageError, match="one running document"):
+    with pytest.raises(UsageError, match="one running text"):
         make_batches(split_of(64), DataConfig(batching="documents"), batch_size=2, block_size=8, seed=0)
 
 

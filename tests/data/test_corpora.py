@@ -1,20 +1,16 @@
-"""Corpora by name: the embedded one, those in $LM_DATA, added ones, and downloads."""
+"""Corpora by name: the embedded one, those in $LM_DATA, and added ones; and removing them."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import io
-import urllib.error
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from lmcore.config import Config
-from lmcore.data import add_corpus, fetch_corpus, list_corpora, load_data, show_corpus
-from lmcore.data.corpus import catalogue, download
-from lmcore.errors import LmError, UsageError
+from lmcore.data import add_corpus, list_corpora, load_data, removable, remove_corpus, show_corpus
+from lmcore.data.corpus import catalogue
+from lmcore.errors import UsageError
 
 
 def test_the_embedded_corpus_needs_neither_file_nor_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,64 +49,63 @@ def test_an_added_name_is_a_corpus(tmp_path: Path) -> None:
     assert show_corpus("mine").bytes == 800
     assert "mine" in [info.name for info in list_corpora()]
     assert load_data(Config().with_settings({"data.corpus": "mine", "tokenizer.kind": "char"})).splits["test"].bytes > 0
-    for name in ("../evil", "wikitext-2", "python-docs"):
+    for name in ("../evil", "wikitext-2", "wikitext-2-gpt1", "python-docs"):
         with pytest.raises(UsageError):
             add_corpus(name, tmp_path / "book.txt")
     (tmp_path / "book.txt").unlink()
     assert next(info for info in list_corpora() if info.name == "mine").problem
 
 
-def archive() -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as file:
-        for split in ("train", "valid", "test"):
-            file.writestr(f"wikitext-2/wiki.{split}.tokens", f"{split} words here . \n" * 20)
-    return packed.getvalue()
-
-
-def test_a_download_is_checked_and_comes_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LM_DATA", raising=False)
-    content = archive()
-    served = {"content": content[:-1]}
-    monkeypatch.setattr(download.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(served["content"]))
-    entry = dataclasses.replace(
-        catalogue.CATALOGUE["wikitext-2"], sha256=hashlib.sha256(content).hexdigest(), size=len(content)
-    )
-    monkeypatch.setitem(catalogue.CATALOGUE, "wikitext-2", entry)
-    with pytest.raises(LmError, match="not the expected one"):
-        fetch_corpus("wikitext-2")
-    assert not any((tmp_path / "cache" / "corpora").iterdir())
-    served["content"] = content
-    seen: list[tuple[int, int, str]] = []
-    folder = fetch_corpus("wikitext-2", lambda *values: seen.append(values))
-    assert seen[-1] == (len(content), len(content), "downloading wikitext-2")
-    assert sorted(path.name for path in folder.iterdir()) == ["test.txt", "train.txt", "valid.txt"]
-    assert show_corpus("wikitext-2").available
-    assert sorted(path.name for path in folder.parent.iterdir()) == ["wikitext-2"]
-
-
-def test_no_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("no route to host")
-
-    monkeypatch.delenv("LM_DATA", raising=False)
-    monkeypatch.setattr(download.urllib.request, "urlopen", refuse)
-    with pytest.raises(LmError, match="no route to host") as error:
-        load_data(Config().with_settings({"data.corpus": "tinyshakespeare"}))
-    assert "LM_DATA" in error.value.hint
-    with pytest.raises(UsageError, match="cannot be downloaded"):
-        fetch_corpus("python-docs")
-
-
 def test_the_catalogues_checksum_is_that_of_the_real_file(lm_data: Path) -> None:
-    entry = catalogue.CATALOGUE["tinyshakespeare"]
-    assert hashlib.sha256((lm_data / "tinyshakespeare.txt").read_bytes()).hexdigest() == entry.sha256
+    for name, path in (("tinyshakespeare", "tinyshakespeare.txt"), ("ud-dutch", "dutch/ud-dutch.txt")):
+        content = (lm_data / path).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == catalogue.CATALOGUE[name].text_sha256
 
 
-def test_gpt2_without_its_files_is_replaced_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["gpt1", "gpt2"])
+def test_a_published_tokenizer_without_its_files_is_replaced_and_the_data_says_so(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("LM_DATA", raising=False)
-    data = load_data(Config().with_settings({"tokenizer.kind": "gpt2"}))
+    settings = {"tokenizer.kind": kind, "tokenizer.pad_first": kind == "gpt1"}
+    data = load_data(Config().with_settings(settings))
     assert data.tokenizer.kind == "bpe"
-    assert any("trained on the corpus instead" in warning for warning in data.warnings)
-    with pytest.raises(LmError, match=r"could not be had from the Hub.*vocab_40000.bpe"):
-        load_data(Config().with_settings({"tokenizer.kind": "gpt1"}))
+    assert data.tokenizer.pad_id == (0 if kind == "gpt1" else None)
+    (sentence,) = data.substitutions
+    assert "trained on the corpus" in sentence
+    assert "Hugging Face Hub" in sentence
+    assert ("40,479" if kind == "gpt1" else "50,257") in sentence
+    if kind == "gpt1":
+        assert data.tokenizer.decode(data.tokenizer.encode("THE end")) == "the end"
+
+
+def test_rm_forgets_a_name_and_deletes_a_download_but_no_file_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "book.txt").write_text("some words here\n" * 50)
+    monkeypatch.setenv("LM_DATA", str(own))
+    add_corpus("mine", own / "book.txt")
+    assert removable("mine") is None
+    remove_corpus("mine")
+    assert "mine" not in [info.name for info in list_corpora()]
+    with pytest.raises(UsageError, match="your own"):
+        remove_corpus("book")
+    assert (own / "book.txt").exists()
+
+    download = tmp_path / "cache" / "corpora" / "wikitext-2"
+    download.mkdir(parents=True)
+    for split in ("train", "valid", "test"):
+        (download / f"{split}.txt").write_text(f"{split} words\n")
+    assert show_corpus("wikitext-2").available
+    assert removable("wikitext-2") == download
+    remove_corpus("wikitext-2")
+    assert not download.exists()
+    assert not show_corpus("wikitext-2").available
+    with pytest.raises(UsageError, match="has not been downloaded"):
+        remove_corpus("wikitext-2")
+    with pytest.raises(UsageError, match="part of Python"):
+        remove_corpus("python-docs")
+    with pytest.raises(UsageError, match="Did you mean 'wikitext-2'"):
+        remove_corpus("wikitxt-2")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lmcore.config import Config
 from lmcore.data import Data, check_vocabulary, load_data
-from lmcore.data.corpus.sources import Piece, clip
+from lmcore.data.corpus.pieces import TextPiece, clip
 from lmcore.data.tokenizer.build import char_tokenizer, gpt2_tokenizer
 from lmcore.errors import LmError, UsageError
 
@@ -100,14 +100,14 @@ def test_a_missing_test_split_is_cut_from_the_end_of_train(tmp_path: Path) -> No
 def test_clipping_gives_the_bytes_between(texts: list[str], a: int, b: int) -> None:
     whole = "".join(texts)
     bounds = sorted(len(whole[:place].encode()) for place in (a, b))
-    found = "".join(piece.text for piece in clip((Piece(text, False) for text in texts), *bounds))
+    found = "".join(piece.text for piece in clip((TextPiece(text, False) for text in texts), *bounds))
     assert found.encode() == whole.encode()[bounds[0] : bounds[1]]
 
 
 def test_files_outside_the_splits_are_mentioned(tmp_path: Path) -> None:
     for name in ("train.txt", "val.txt", "test.txt", "notes.txt"):
         (tmp_path / name).write_text(f"text of {name} " * 5)
-    assert any("1 text files" in warning and "not read" in warning for warning in load(tmp_path).warnings)
+    assert any("1 text files" in warning and "are not read" in warning for warning in load(tmp_path).warnings)
 
 
 def test_splits_are_cut_in_order_at_lines_without_overlap(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_lines_in_two_splits_are_reported(tmp_path: Path) -> None:
     (tmp_path / "test.txt").write_text("short\n", encoding="utf-8")
     warnings = load(tmp_path).warnings
     assert any(
-        "1 of 2 different long lines of the validation text also stand in the training text" in warning
+        "1 of 2 different long lines of the validation text are also in the training text" in warning
         for warning in warnings
     )
 
@@ -187,7 +187,7 @@ def test_a_vocabulary_over_the_models_is_refused(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
     data = load(tmp_path / "book.txt")
     check_vocabulary(data, data.tokenizer.vocab_size)
-    with pytest.raises(UsageError, match="the model 10 rows"):
+    with pytest.raises(UsageError, match="only 10 rows"):
         check_vocabulary(data, 10)
 
 
@@ -200,7 +200,7 @@ def test_nanogpt_tokens_take_the_named_tokenizer_and_never_unpickle(
     for name in ("train", "val"):
         ids.tofile(tmp_path / f"{name}.bin")
     (tmp_path / "meta.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(UsageError, match="which tokenizer"):
+    with pytest.raises(UsageError, match="not the tokenizer"):
         load(tmp_path)
     data = load(tmp_path, tokenizer__kind="gpt2")
     assert data.tokenizer.decode(data.splits["val"].tokens.tolist()) == text

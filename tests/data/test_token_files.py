@@ -11,7 +11,8 @@ import pytest
 
 from lmcore.config import Config
 from lmcore.data import Data, load_data, tokenize_corpus
-from lmcore.data.token_files import Report, token_dtype
+from lmcore.data.places import Report
+from lmcore.data.token_files import token_dtype
 
 TEXT = "".join(f"Line {i}: the quick brown fox jumps over the lazy dog.\n" for i in range(300))
 
@@ -104,9 +105,11 @@ def test_encoding_needs_little_memory(tmp_path: Path) -> None:
             )
     assert path.stat().st_size > 55_000_000
     code = (
-        "import sys, resource; from pathlib import Path; from lmcore.config import Config; from lmcore.data import load_data;"
+        "import sys, resource; from pathlib import Path;"
+        "from lmcore.config import Config; from lmcore.data import load_data;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        "load_data(Config().with_settings({'data.corpus': sys.argv[1], 'tokenizer.kind': sys.argv[3]}), cache_dir=Path(sys.argv[2]));"
+        "config = Config().with_settings({'data.corpus': sys.argv[1], 'tokenizer.kind': sys.argv[3]});"
+        "load_data(config, cache_dir=Path(sys.argv[2]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     said = subprocess.run(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lmcore.config import Config
 from lmcore.data import Tokenizer, load_data, load_tokenizer
-from lmcore.data.corpus.sources import Piece, cut_between_words
+from lmcore.data.corpus.pieces import TextPiece, cut_between_words
 from lmcore.data.tokenizer.build import bpe_tokenizer, char_tokenizer, gpt1_tokenizer, gpt2_tokenizer, word_tokenizer
 from lmcore.errors import LmError, UsageError
 
@@ -96,7 +96,7 @@ def test_word_limits_keep_the_most_frequent() -> None:
     text = "a a a b b c c d\n"
     assert set(word_tokenizer([text], vocab_size=4).vocab) == {"<unk>", "<eos>", "a", "b"}
     assert set(word_tokenizer([text], min_frequency=3).vocab) == {"<unk>", "<eos>", "a"}
-    with pytest.raises(UsageError, match="no room"):
+    with pytest.raises(UsageError, match="too small"):
         word_tokenizer([text], vocab_size=2)
 
 
@@ -104,7 +104,7 @@ def test_unknown_words_of_a_prompt_are_named_once() -> None:
     words = word_tokenizer([PROSE], lowercase=True)
     ids, unknown = words.encode_prompt("Emma said Voldemort, Voldemort")
     assert unknown == ["Voldemort"]
-    assert ids.count(words.unk_id) == 2
+    assert ids.count(words.unk_id or 0) == 2
     assert char_tokenizer(["abc"]).encode_prompt("aXbX")[1] == ["X"]
     assert build("bpe").encode_prompt("Voldemort")[1] == []
 
@@ -115,7 +115,7 @@ def test_special_tokens_take_the_first_ids() -> None:
     assert [tokenizer.vocab[token] for token in special] == [0, 1, 2, 3, 4]
     assert (tokenizer.eos_id, tokenizer.pad_id, tokenizer.unk_id) == (2, 1, 3)
     assert build("bpe").token(build("bpe").eos_id or 0) == "<|endoftext|>"
-    with pytest.raises(UsageError, match="no room for 256 bytes"):
+    with pytest.raises(UsageError, match="too small for 256 bytes"):
         bpe_tokenizer([PROSE], vocab_size=100)
 
 
@@ -139,7 +139,7 @@ def gpt2(lm_data: Path) -> Tokenizer:
 )
 @settings(max_examples=300)
 def test_cutting_between_words_changes_no_id(gpt2: Tokenizer, text: str, size: int, block: int) -> None:
-    pieces = list(cut_between_words(iter([Piece(text[:block], False), Piece(text[block:], True)]), size))
+    pieces = list(cut_between_words(iter([TextPiece(text[:block], False), TextPiece(text[block:], True)]), size))
     assert "".join(piece.text for piece in pieces) == text
     for tokenizer in (gpt2, *OTHERS):
         assert [token for piece in pieces for token in tokenizer.encode(piece.text)] == tokenizer.encode(text)
@@ -154,7 +154,7 @@ def test_gpt2_ids_equal_transformers_on_wikitext_and_dutch(lm_data: Path, gpt2: 
         tuple(line.split())
         for line in (lm_data / "gpt2-bpe" / "vocab.bpe").read_text(encoding="utf-8").splitlines()[1:]
     ]
-    reference = GPT2Tokenizer(vocab=vocab, merges=merges)
+    reference = GPT2Tokenizer(vocab=vocab, merges=merges)  # type: ignore[arg-type]
     for path in ("wikitext-2/test.txt", "dutch/ud-dutch.txt"):
         text = (lm_data / path).read_text(encoding="utf-8")
         assert gpt2.encode(text) == reference(text, verbose=False)["input_ids"]
@@ -168,7 +168,7 @@ def test_gpt1_ids_equal_transformers_and_the_recorded_streams(lm_data: Path) -> 
     folder = lm_data / "wikitext-2-gpt1"
     vocab = json.loads((folder / "encoder_bpe_40000.json").read_text(encoding="utf-8"))
     lines = (folder / "vocab_40000.bpe").read_text(encoding="utf-8").split("\n")
-    reference = OpenAIGPTTokenizer(vocab=vocab, merges=[tuple(line.split()) for line in lines[1:] if line])
+    reference = OpenAIGPTTokenizer(vocab=vocab, merges=[tuple(line.split()) for line in lines[1:] if line])  # type: ignore[misc]
     plain, shifted = gpt1_tokenizer(folder), gpt1_tokenizer(folder, pad_first=True)
     text = (lm_data / "emma.txt").read_text(encoding="utf-8")[:50_000]
     ids = reference(text, verbose=False)["input_ids"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from lmcore.data.corpus.sources import Piece
+from lmcore.data.corpus.pieces import TextPiece
 
 # Shorter lines (headings, "Chapter I", a speaker's name) repeat in honest text.
 SHORTEST_LINE = 40
@@ -44,8 +44,8 @@ class DuplicateLines:
     def warnings(self) -> list[str]:
         """One sentence for each pair of splits that share lines."""
         return [
-            f"{len(lines)} of {len(self.held[split])} different long lines of the {_TITLES[split]} text also stand in the "
-            f"{_TITLES.get(other, 'training')} text: scores on them flatter the model."
+            f"{len(lines)} of {len(self.held[split])} different long lines of the {_TITLES[split]} text are also in "
+            f"the {_TITLES.get(other, 'training')} text: scores on them look better than they are."
             for (split, other), lines in self.shared.items()
             if lines
         ]
@@ -57,7 +57,7 @@ class LineReader:
     def __init__(self, duplicates: DuplicateLines, split: str) -> None:
         self._duplicates, self._split, self._held = duplicates, split, ""
 
-    def push(self, piece: Piece) -> None:
+    def push(self, piece: TextPiece) -> None:
         """More text."""
         *whole, self._held = (self._held + piece.text).split("\n")
         for line in whole:

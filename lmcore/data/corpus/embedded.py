@@ -6,6 +6,8 @@ from functools import cache
 
 from lmcore.data.corpus.duplicates import SHORTEST_LINE
 
+EMBEDDED = "python-docs"
+
 
 @cache
 def python_docs() -> list[str]:

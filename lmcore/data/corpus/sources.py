@@ -1,4 +1,4 @@
-"""Text from files, as a stream of pieces: plain, .gz, .zst, and rows of JSONL, each in bounded memory."""
+"""Text from files, as a stream of pieces: plain, HTML, EPUB, rows of JSONL and Parquet; also .gz and .zst."""
 
 from __future__ import annotations
 
@@ -11,68 +11,102 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import zstandard
 
+from lmcore.data.corpus.epub import epub_chapters
+from lmcore.data.corpus.gutenberg import without_boilerplate
+from lmcore.data.corpus.markup import decode_html, html_text
+from lmcore.data.corpus.parquet import parquet_texts
+from lmcore.data.corpus.pieces import TextPiece
 from lmcore.errors import LmError
 
+_JSONL = (".jsonl", ".ndjson")
+_HTML = (".html", ".htm", ".xhtml")
+TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".tokens", ".raw", *_JSONL, *_HTML, ".epub", ".parquet")
+PACKED = (".gz", ".zst")
 BLOCK = 1 << 20
-PIECE = 1 << 15
-# A text without any white space to cut at is cut anyway when this many characters are held.
-LONGEST_PIECE = 1 << 22
+# A file larger than this is no web page.
+LARGEST_PAGE = 1 << 27
 
-_BETWEEN_WORDS = re.compile(r"(?<=\S) (?=\S)|(?<=\S)\n(?=\S)")
+_NOT_TEXT = re.compile(r"^(readme|licen[cs]e|copying|changelog)\b", re.IGNORECASE)
 
 
-class Piece(NamedTuple):
-    """Some text of a document, and whether the document ends with it."""
+@dataclass(frozen=True)
+class Reading:
+    """How the files of a corpus are read.
 
-    text: str
-    ends_document: bool
+    Attributes:
+        field: the field of a JSONL row, or the column of a Parquet file, that holds the text.
+        strip_gutenberg: leave out Project Gutenberg's header and licence.
+    """
+
+    field: str = "text"
+    strip_gutenberg: bool = True
 
 
 @dataclass(frozen=True)
 class TextSource:
-    """Documents in order: each file is one, or each row of a JSONL file; or texts already in memory.
+    """Documents in order: each file is one, or each row of a JSONL or Parquet file; or texts already in memory.
 
     Attributes:
         name: what errors call it.
         files: paths, read in this order.
-        field: the field of a JSONL row that holds the text.
         texts: instead of files, a function that gives the documents.
     """
 
     name: str
     files: tuple[Path, ...] = ()
-    field: str = "text"
+    reading: Reading = Reading()
     texts: Callable[[], list[str]] | None = None
 
-    def blocks(self) -> Iterator[Piece]:
+    def blocks(self, left_out: Callable[[int], None] | None = None) -> Iterator[TextPiece]:
         """The text in blocks of about a megabyte, wherever they happen to end.
+
+        Args:
+            left_out: called with the bytes of each part of a Project Gutenberg book that is not its text.
 
         Raises:
             LmError: a file is missing, empty, binary, not UTF-8, or corrupt; the message says where.
         """
         if self.texts is not None:
-            yield from (Piece(text, True) for text in self.texts())
+            yield from (TextPiece(text, True) for text in self.texts())
         for path in self.files:
-            yield from _jsonl_blocks(path, self.field) if is_jsonl(path) else _text_blocks(path)
+            if has_rows(path):
+                yield from _rows(path, self.reading.field)
+            elif self.reading.strip_gutenberg:
+                yield from without_boilerplate(_document(path), left_out)
+            else:
+                yield from _document(path)
 
     def fingerprint(self) -> list[object]:
         """What changes when a file does, without reading it."""
         if self.texts is not None:
             return [self.name, sum(map(len, self.texts()))]
-        parts: list[object] = [self.field]
+        parts: list[object] = [self.reading.field, self.reading.strip_gutenberg]
         for path in self.files:
             status = _checked_stat(path)
             parts += [str(path.resolve()), status[0], status[1]]
         return parts
 
 
-def is_jsonl(path: Path) -> bool:
-    """Whether the name says JSON lines, compressed or not."""
-    return any(suffix in (".jsonl", ".ndjson") for suffix in path.suffixes[-2:])
+def has_rows(path: Path) -> bool:
+    """Whether the name says one document a row: JSON lines, compressed or not, or Parquet."""
+    return _format(path) in (*_JSONL, ".parquet")
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file in a folder counts as text: by its suffix, and not a README."""
+    return _format(path) in TEXT_SUFFIXES and not _NOT_TEXT.match(path.name)
+
+
+def _format(path: Path) -> str:
+    """The suffix that says what is in a file, without .gz or .zst."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in PACKED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
 
 
 def open_bytes(path: Path) -> BinaryIO:
@@ -84,52 +118,6 @@ def open_bytes(path: Path) -> BinaryIO:
             zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
         )
     return path.open("rb")
-
-
-def cut_between_words(pieces: Iterator[Piece], size: int = PIECE) -> Iterator[Piece]:
-    r"""The same text in pieces of about `size` characters that can be tokenized one by one.
-
-    A piece ends before a single space, or after a single newline, that stands between two characters which are not
-    white space. Pre-tokenizers that split there (GPT-2's expression, BERT's, white space, characters) give the same
-    tokens for the pieces as for the whole. A run of white space is never cut: GPT-2's ``\s+(?!\S)`` looks past its end.
-    """
-    held = ""
-    for text, ends_document in pieces:
-        held += text
-        start = 0
-        while len(held) - start > size:
-            cut = _BETWEEN_WORDS.search(held, start + size)
-            if cut is None:
-                break
-            end = cut.start() + (held[cut.start()] == "\n")
-            yield Piece(held[start:end], False)
-            start = end
-        held = held[start:]
-        if ends_document or len(held) > LONGEST_PIECE:
-            yield Piece(held, ends_document)
-            held = ""
-    if held:
-        yield Piece(held, False)
-
-
-def clip(pieces: Iterator[Piece], start: int, end: int) -> Iterator[Piece]:
-    """The text between two UTF-8 byte offsets of the whole; both must lie between characters."""
-    position = 0
-    for text, ends_document in pieces:
-        size = utf8_size(text)
-        low, high = max(start - position, 0), min(end - position, size)
-        position += size
-        if low < high:
-            yield Piece(
-                text if high - low == size else text.encode()[low:high].decode(), ends_document and high == size
-            )
-        if position >= end:
-            return
-
-
-def utf8_size(text: str) -> int:
-    """Bytes of the text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode())
 
 
 def _checked_stat(path: Path) -> tuple[int, int]:
@@ -147,7 +135,7 @@ def _read_blocks(path: Path) -> Iterator[bytes]:
                 yield block
     except (gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise LmError(
-            f"{path} is damaged or not compressed as its name says: {error}.", "Fetch or compress it again."
+            f"{path} is damaged or not compressed as its name says: {error}.", "Download or compress it again."
         ) from None
     except OSError as error:
         raise LmError(
@@ -155,7 +143,44 @@ def _read_blocks(path: Path) -> Iterator[bytes]:
         ) from None
 
 
-def _text_blocks(path: Path) -> Iterator[Piece]:
+def _rows(path: Path, field: str) -> Iterator[TextPiece]:
+    if _format(path) == ".parquet":
+        return (TextPiece(_encodable(text), True) for text in parquet_texts(path, field))
+    return _jsonl_blocks(path, field)
+
+
+def _document(path: Path) -> Iterator[TextPiece]:
+    if _format(path) == ".epub":
+        return _as_document(path, epub_chapters(path))
+    if _format(path) in _HTML:
+        return _as_document(path, _page(path))
+    return _text_blocks(path)
+
+
+def _page(path: Path) -> Iterator[str]:
+    content = bytearray()
+    for block in _read_blocks(path):
+        content += block
+        if len(content) > LARGEST_PAGE:
+            raise LmError(
+                f"{path} is larger than {LARGEST_PAGE >> 20} MB, which no web page is.", "Convert it to a .txt file."
+            )
+    yield html_text(decode_html(bytes(content), str(path)))
+
+
+def _as_document(path: Path, parts: Iterator[str]) -> Iterator[TextPiece]:
+    """Parts that follow each other as one document."""
+    waiting = ""
+    for part in filter(None, parts):
+        if waiting:
+            yield TextPiece(waiting, False)
+        waiting = _encodable(part)
+    if not waiting:
+        raise LmError(f"{path} has no text in it.", "Choose a file that contains text.")
+    yield TextPiece(waiting, True)
+
+
+def _text_blocks(path: Path) -> Iterator[TextPiece]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     position, line, waiting = 0, 1, 0
     previous: str | None = None
@@ -164,7 +189,7 @@ def _text_blocks(path: Path) -> Iterator[Piece]:
             block = block.removeprefix(codecs.BOM_UTF8)
         if (zero := block.find(0)) >= 0:
             raise LmError(
-                f"{path} is not text: it has a zero byte at offset {position + zero}.", "Give a text file in UTF-8."
+                f"{path} is not text: it has a zero byte at offset {position + zero}.", "Choose a text file in UTF-8."
             )
         try:
             text = decoder.decode(block)
@@ -174,26 +199,27 @@ def _text_blocks(path: Path) -> Iterator[Piece]:
         position += len(block)
         line += block.count(b"\n")
         if previous:
-            yield Piece(previous, False)
+            yield TextPiece(previous, False)
         previous = text
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise _not_utf8(path, position - waiting, line, error) from None
     if previous is None:
-        raise LmError(f"{path} is empty.", "Give a file with text in it.")
-    yield Piece(previous, True)
+        raise LmError(f"{path} is empty.", "Choose a file that contains text.")
+    yield TextPiece(previous, True)
 
 
 def _not_utf8(path: Path, base: int, line: int, error: UnicodeDecodeError) -> LmError:
     line += error.object[: error.start].count(b"\n")
     return LmError(
-        f"{path} is not UTF-8: byte 0x{error.object[error.start]:02X} at offset {base + error.start} (line {line}) does not belong.",
+        f"{path} is not UTF-8: byte 0x{error.object[error.start]:02X} at offset {base + error.start} (line {line}) is "
+        "invalid.",
         "Convert it, for example with `iconv -f latin1 -t utf-8`.",
     )
 
 
-def _jsonl_blocks(path: Path, field: str) -> Iterator[Piece]:
+def _jsonl_blocks(path: Path, field: str) -> Iterator[TextPiece]:
     rows = 0
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
@@ -206,17 +232,17 @@ def _jsonl_blocks(path: Path, field: str) -> Iterator[Piece]:
             known = ", ".join(row) if isinstance(row, dict) else type(row).__name__
             raise LmError(
                 f"{path}, line {number} has no text field '{field}' (it has: {known}).",
-                "Name the field with `--set data.field=NAME`.",
+                "Set the name of the field with `--set data.field=NAME`.",
             )
         rows += 1
         if row[field]:
-            yield Piece(_encodable(row[field]), True)
+            yield TextPiece(_encodable(row[field]), True)
     if not rows:
-        raise LmError(f"{path} is empty.", "Give a file with one JSON object a line.")
+        raise LmError(f"{path} is empty.", "Choose a file with one JSON object per line.")
 
 
 def _encodable(text: str) -> str:
-    """JSON can spell lone surrogates, which UTF-8 cannot."""
+    """JSON and HTML can spell lone surrogates, which UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode() if not text.isascii() else text
 
 

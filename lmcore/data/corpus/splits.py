@@ -6,15 +6,20 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from lmcore.data.corpus.lookup import SPLITS, Corpus
-from lmcore.data.corpus.sources import Piece, TextSource, clip, cut_between_words, utf8_size
-from lmcore.data.places import replacing
+from lmcore.config import DataConfig
+from lmcore.data.corpus.catalogue import identity
+from lmcore.data.corpus.lookup import SPLITS, Corpus, published_entry
+from lmcore.data.corpus.pieces import TextPiece, clip, cut_between_words, stripped_lines, utf8_size
+from lmcore.data.corpus.sources import TextSource
+from lmcore.data.places import CACHE_HINT
 from lmcore.errors import LmError
+from lmcore.files import replacing
+from lmcore.text import human_bytes
 
 # A cut moves at most so far to a document's or a line's end, and never over a quarter of the smallest split.
 LONGEST_SHIFT = 1 << 16
@@ -28,11 +33,13 @@ class Scan:
         digest: sha256 of the text and of its documents' ends.
         size: UTF-8 bytes.
         document_ends: [documents] int64, byte offsets.
+        left_out: UTF-8 bytes of Project Gutenberg's headers and licences, which are no part of the text.
     """
 
     digest: str
     size: int
     document_ends: np.ndarray
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -41,21 +48,24 @@ class TextSplit:
 
     Attributes:
         many: whether the corpus has several documents, so that their ends matter.
+        by_line: each line is tokenized by itself, stripped, and blank ones are dropped.
     """
 
     source: TextSource
     start: int
     end: int
     many: bool
+    by_line: bool
 
     @property
     def size(self) -> int:
         """UTF-8 bytes."""
         return self.end - self.start
 
-    def pieces(self) -> Iterator[Piece]:
-        """Its text, cut between words."""
-        return cut_between_words(clip(self.source.blocks(), self.start, self.end))
+    def pieces(self) -> Iterator[TextPiece]:
+        """Its text, cut between words or into lines."""
+        text = clip(self.source.blocks(), self.start, self.end)
+        return stripped_lines(text) if self.by_line else cut_between_words(text)
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class SplitTexts:
     warnings: list[str]
 
 
-def split_texts(corpus: Corpus, val_fraction: float, test_fraction: float, cache: Path) -> SplitTexts:
+def split_texts(corpus: Corpus, config: DataConfig, cache: Path) -> SplitTexts:
     """The three splits of a text corpus. What it does not bring is cut from the end of the training text, in order,
     never overlapping.
 
@@ -76,29 +86,45 @@ def split_texts(corpus: Corpus, val_fraction: float, test_fraction: float, cache
     """
     scans = {name: scan(source, cache) for name, source in corpus.texts.items()}
     many = any(len(found.document_ends) > 1 for found in scans.values())
-    splits = {name: TextSplit(source, 0, scans[name].size, many) for name, source in corpus.texts.items()}
-    given = sorted(scans)
+    by_line = config.strip_lines
+    splits = {name: TextSplit(source, 0, scans[name].size, many, by_line) for name, source in corpus.texts.items()}
     warnings = []
     if corpus.left_out:
         warnings.append(
-            f"{corpus.left_out} text files in {corpus.where} are in none of its splits by their names: they are not read."
+            f"{corpus.left_out} text files in {corpus.where} are not read: by their names they belong to no split."
+        )
+    if left_out := sum(found.left_out for found in scans.values()):
+        warnings.append(
+            f"Project Gutenberg's header and licence ({human_bytes(left_out)}) were removed from {corpus.name}; "
+            "data.strip_gutenberg=false keeps them."
         )
     whole = "all" if "all" in splits else "train"
     missing = [name for name in SPLITS if name not in splits and name != "train"]
     if whole == "all" or missing:
-        fractions = {"val": val_fraction, "test": test_fraction}
-        cut = _cut(splits.pop(whole), scans[whole], [fractions[name] for name in missing])
+        fractions = {"val": config.val_fraction, "test": config.test_fraction}
+        exact = config.split_at == "character"
+        cut = _cut(splits.pop(whole), scans[whole], [fractions[name] for name in missing], exact)
         splits |= dict(zip(["train", *missing], cut, strict=True))
         if whole == "train":
             warnings.append(
                 f"{corpus.name} brings no {' and no '.join(missing)} split: the end of its training text is used."
             )
-    identity = [[name, scans[name].digest] for name in given] + [
-        [name, splits[name].start, splits[name].size] for name in SPLITS
-    ]
-    return SplitTexts(
-        {name: splits[name] for name in SPLITS}, hashlib.sha256(json.dumps(identity).encode()).hexdigest(), warnings
-    )
+    splits = {name: splits[name] for name in SPLITS}
+    return SplitTexts(splits, _identity(corpus, scans, splits, by_line, cache), warnings)
+
+
+def _identity(corpus: Corpus, scans: dict[str, Scan], splits: dict[str, TextSplit], by_line: bool, cache: Path) -> str:
+    """A hash of what the splits hold: the published one, where these are the published files of a public corpus."""
+    files = {name: source.files[0] for name, source in corpus.texts.items() if len(source.files) == 1}
+    entry = published_entry(files, cache) if set(files) == set(SPLITS) else None
+    if entry is not None:
+        content = identity(entry)
+    else:
+        parts = [[name, scans[name].digest] for name in sorted(scans)] + [
+            [name, splits[name].start, splits[name].size] for name in SPLITS
+        ]
+        content = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return hashlib.sha256(f"{content} by line".encode()).hexdigest() if by_line else content
 
 
 def scan(source: TextSource, cache: Path) -> Scan:
@@ -107,9 +133,9 @@ def scan(source: TextSource, cache: Path) -> Scan:
     path = cache / "scans" / f"{key[:32]}.npz"
     if path.exists() and source.files:
         with np.load(path, allow_pickle=False) as saved:
-            return Scan(str(saved["digest"]), int(saved["size"]), saved["document_ends"])
-    digest, size, ends = hashlib.sha256(), 0, []
-    for text, ends_document in source.blocks():
+            return Scan(str(saved["digest"]), int(saved["size"]), saved["document_ends"], int(saved["left_out"]))
+    digest, size, ends, left_out = hashlib.sha256(), 0, [], [0]
+    for text, ends_document in source.blocks(left_out.append):
         encoded = text.encode()
         digest.update(encoded)
         size += len(encoded)
@@ -117,25 +143,31 @@ def scan(source: TextSource, cache: Path) -> Scan:
             digest.update(b"\xff")
             ends.append(size)
     if size == 0:
-        raise LmError(f"{source.name} has no text.", "Give a file with text in it.")
-    found = Scan(digest.hexdigest(), size, np.array(ends, np.int64))
+        raise LmError(f"{source.name} has no text.", "Choose a file that contains text.")
+    found = Scan(digest.hexdigest(), size, np.array(ends, np.int64), sum(left_out))
     if source.files:
-        with replacing(path) as new, new.open("wb") as file:
-            np.savez(file, digest=np.array(found.digest), size=np.array(size), document_ends=found.document_ends)
+        with replacing(path, CACHE_HINT) as new, new.open("wb") as file:
+            np.savez(
+                file,
+                digest=np.array(found.digest),
+                size=np.array(size),
+                document_ends=found.document_ends,
+                left_out=np.array(found.left_out),
+            )
     return found
 
 
-def _cut(text: TextSplit, found: Scan, fractions: list[float]) -> list[TextSplit]:
-    """`text` in consecutive parts: what the fractions leave, then one part for each."""
+def _cut(text: TextSplit, found: Scan, fractions: list[float], exact: bool) -> list[TextSplit]:
+    """`text` in consecutive parts: what the fractions leave, then one part for each; cut at lines unless `exact`."""
     shares = [fraction for fraction in fractions if fraction > 0]
-    shift = min(LONGEST_SHIFT, int(found.size * min([*shares, 1 - sum(fractions)]) / 4))
+    shift = 0 if exact else min(LONGEST_SHIFT, int(found.size * min([*shares, 1 - sum(fractions)]) / 4))
     bounds = [0]
     left = 1.0 - sum(fractions)
     for fraction in fractions:
         bounds.append(found.size if left >= 1 - 1e-9 else _boundary(text.source, found, int(found.size * left), shift))
         left += fraction
     bounds.append(found.size)
-    return [TextSplit(text.source, start, end, text.many) for start, end in itertools.pairwise(bounds)]
+    return [replace(text, start=start, end=end) for start, end in itertools.pairwise(bounds)]
 
 
 def _boundary(source: TextSource, found: Scan, target: int, shift: int) -> int:

@@ -296,11 +296,13 @@ def load_tokenizer(path: Path | str) -> Tokenizer:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise LmError(f"The tokenizer {path} cannot be read: {error}.", "Give the path of a tokenizer.json.") from None
+        raise LmError(
+            f"The tokenizer {path} cannot be read: {error}.", "Check the path of the tokenizer.json."
+        ) from None
     try:
         backend = hf.Tokenizer.from_str(text)
     except Exception as error:  # the library raises nothing narrower
         raise LmError(
-            f"{path} is not a tokenizer: {error}.", "Give a tokenizer.json as Hugging Face's tokenizers writes it."
+            f"{path} is not a tokenizer: {error}.", "Use a tokenizer.json saved by Hugging Face's tokenizers."
         ) from None
     return Tokenizer(backend)

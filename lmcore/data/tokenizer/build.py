@@ -1,4 +1,4 @@
-"""Building tokenizers: characters, words and byte-level BPE from a text; GPT-1's and GPT-2's BPE from their two files."""
+"""Building tokenizers: characters, words, byte-level BPE from a text; GPT-1's and GPT-2's BPE from their two files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def word_tokenizer(
     """
     if 0 < vocab_size < 3:
         raise UsageError(
-            f"A word vocabulary of {vocab_size} has no room for a word.",
+            f"A word vocabulary of {vocab_size} is too small for any word.",
             "Set tokenizer.vocab_size to 3 or more, or 0 for no limit.",
         )
     stream = iter(texts)
@@ -95,7 +95,7 @@ def bpe_tokenizer(
     size = vocab_size or DEFAULT_BPE_SIZE
     if size < 256 + len(special):
         raise UsageError(
-            f"A byte-level vocabulary of {size} has no room for 256 bytes and {len(special)} special tokens.",
+            f"A byte-level vocabulary of {size} is too small for 256 bytes and {len(special)} special tokens.",
             f"Set tokenizer.vocab_size to {256 + len(special)} or more.",
         )
     backend = _byte_level(models.BPE())
@@ -174,11 +174,11 @@ def _read_bpe(vocab_file: Path, merges_file: Path) -> tuple[dict[str, int], list
     except OSError as error:
         raise LmError(
             f"{error.filename} cannot be read: {error.strerror}.",
-            "A BPE needs its vocabulary and its merges in one folder.",
+            "Put the vocabulary and the merges of the BPE into one folder.",
         ) from None
     except ValueError as error:
-        raise LmError(f"{vocab_file} is damaged: {error}.", "Fetch it again.") from None
+        raise LmError(f"{vocab_file} is damaged: {error}.", "Download it again.") from None
     merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     if bad := next((pair for pair in merges if len(pair) != 2), None):
-        raise LmError(f"{merges_file} is damaged: '{' '.join(bad)}' is not a pair.", "Fetch it again.")
+        raise LmError(f"{merges_file} is damaged: '{' '.join(bad)}' is not a pair of tokens.", "Download it again.")
     return vocab, [(left, right) for left, right in merges]

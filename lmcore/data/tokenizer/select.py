@@ -12,11 +12,12 @@ from tokenizers import normalizers
 from lmcore.config import TokenizerConfig
 from lmcore.data.corpus.lookup import Corpus
 from lmcore.data.corpus.splits import SplitTexts, TextSplit
-from lmcore.data.places import data_folders, replacing
+from lmcore.data.places import CACHE_HINT, data_subfolders, default_cache
 from lmcore.data.tokenizer.base import Tokenizer, load_tokenizer
 from lmcore.data.tokenizer.build import bpe_tokenizer, char_tokenizer, gpt1_tokenizer, gpt2_tokenizer, word_tokenizer
-from lmcore.errors import LmError, UsageError
-from lmcore.hub import hub_file
+from lmcore.errors import OutOfReachError, UsageError
+from lmcore.files import replacing
+from lmcore.hub import cached_file, hub_file
 
 # Part of the key under which a trained tokenizer is kept: raise it when training changes.
 FORMAT = 1
@@ -24,40 +25,66 @@ FORMAT = 1
 # memory stays bounded.
 BPE_SAMPLE = 1 << 25
 _FILES = {"gpt1": ("encoder_bpe_40000.json", "vocab_40000.bpe"), "gpt2": ("encoder.json", "vocab.bpe")}
+PUBLISHED_TITLES = {"gpt1": "GPT-1", "gpt2": "GPT-2"}
 _HUB = {"gpt1": "openai-community/openai-gpt", "gpt2": "openai-community/gpt2"}
-_GPT2_SIZE = 50257
+_IN_THE_HUB = ("vocab.json", "merges.txt")
+PUBLISHED_SIZES = {"gpt1": 40_478, "gpt2": 50_257}
 
 
 def choose_tokenizer(
     config: TokenizerConfig, texts: SplitTexts, corpus: Corpus, cache: Path
 ) -> tuple[Tokenizer, list[str]]:
-    """The config's tokenizer for this corpus, and warnings. What is trained is trained on the training split only,
-    once.
+    """The config's tokenizer for this corpus, and a sentence for what stands in for it. What is trained is trained on
+    the training split only, once.
 
     Raises:
         UsageError: kind `file` without a path; a vocabulary size that cannot be.
-        LmError: the files are missing or damaged.
+        LmError: the files are damaged.
     """
     if config.kind == "file":
         return _lowercased(_from_file(config), config), []
+    if config.kind not in _FILES:
+        return _trained(config, texts, cache), []
+    try:
+        folder = _bpe_folder(config.kind, config, corpus, cache)
+    except OutOfReachError as error:
+        own = stand_in(config)
+        title = PUBLISHED_TITLES[config.kind]
+        sentence = (
+            f"The tokenizer is a byte-level BPE of at most {own.vocab_size:,} tokens, trained on the corpus, because "
+            f"{title}'s is not available: token perplexities do not compare with those of {title}'s tokens. {error}"
+        )
+        return _trained(own, texts, cache), [sentence]
     if config.kind == "gpt1":
-        return gpt1_tokenizer(_bpe_folder("gpt1", config, corpus, cache), pad_first=config.pad_first), []
-    if config.kind == "gpt2":
-        try:
-            folder = _bpe_folder("gpt2", config, corpus, cache)
-        except LmError as error:
-            stand_in = config.model_copy(update={"kind": "bpe", "vocab_size": _GPT2_SIZE, "special_tokens": ()})
-            warning = f"{error.message} A byte-level BPE of at most {_GPT2_SIZE} tokens was trained on the corpus instead. {error.hint}"
-            return _trained(stand_in, texts, cache), [warning]
-        return _lowercased(gpt2_tokenizer(folder), config), []
-    return _trained(config, texts, cache), []
+        return gpt1_tokenizer(folder, pad_first=config.pad_first), []
+    return _lowercased(gpt2_tokenizer(folder), config), []
+
+
+def stand_in(config: TokenizerConfig) -> TokenizerConfig:
+    """A BPE trained on the corpus that is as near to a published one as can be: size, letter case, `<pad>`."""
+    gpt1 = config.kind == "gpt1"
+    changes = {
+        "kind": "bpe",
+        "vocab_size": PUBLISHED_SIZES[config.kind] + (gpt1 and config.pad_first),
+        "special_tokens": ("<pad>",) if gpt1 and config.pad_first else (),
+        "lowercase": gpt1 or config.lowercase,
+        "pad_first": False,
+    }
+    return config.model_copy(update=changes)
+
+
+def has_published_files(config: TokenizerConfig) -> bool:
+    """Whether `gpt1` or `gpt2` can be had without the network: named, in `$LM_DATA`, or downloaded before."""
+    if config.path or any(_holds(folder, config.kind) for folder in [*data_subfolders(), _own_folder(config.kind)]):
+        return True
+    return all(cached_file(_HUB[config.kind], name) for name in _IN_THE_HUB)
 
 
 def load_bpe_beside(corpus: Corpus, config: TokenizerConfig, cache: Path) -> Tokenizer:
     """The tokenizer of a corpus that is already tokenized: a tokenizer.json or GPT-1's files beside it, else what
     `[tokenizer]` names.
 
-    GPT-1's files beside token files mean ids with `<pad>` first, as the seed study wrote them.
+    GPT-1's files beside token files mean ids with `<pad>` first, as the twelve experiments' study wrote them.
 
     Raises:
         UsageError: there is none.
@@ -74,8 +101,8 @@ def load_bpe_beside(corpus: Corpus, config: TokenizerConfig, cache: Path) -> Tok
     if config.kind == "gpt1":
         return gpt1_tokenizer(_bpe_folder("gpt1", config, corpus, cache), pad_first=config.pad_first)
     raise UsageError(
-        f"{corpus.where} holds tokens, and nothing says which tokenizer made them.",
-        "Put its tokenizer.json beside it, or set tokenizer.kind to gpt2 (nanoGPT's prepare.py), gpt1 or file.",
+        f"{corpus.where} contains tokens, but not the tokenizer that they were made with.",
+        "Put its tokenizer.json into the folder, or set tokenizer.kind to gpt2 (nanoGPT's prepare.py), gpt1 or file.",
     )
 
 
@@ -110,14 +137,16 @@ def _trained(config: TokenizerConfig, texts: SplitTexts, cache: Path) -> Tokeniz
             lowercase=config.lowercase,
             special_tokens=config.special_tokens,
         )
-    with replacing(path) as new:
+    with replacing(path, CACHE_HINT) as new:
         tokenizer.save(new)
     return tokenizer
 
 
 def _from_file(config: TokenizerConfig) -> Tokenizer:
     if not config.path:
-        raise UsageError("tokenizer.kind is file, but no file is named.", "Set tokenizer.path to a tokenizer.json.")
+        raise UsageError(
+            "tokenizer.kind is file, but tokenizer.path is empty.", "Set tokenizer.path to a tokenizer.json."
+        )
     return load_tokenizer(Path(config.path).expanduser())
 
 
@@ -136,19 +165,26 @@ def _bpe_folder(kind: str, config: TokenizerConfig, corpus: Corpus, cache: Path)
     if config.path:
         return Path(config.path).expanduser()
     beside = [corpus.folder] if corpus.folder else []
-    inside = [child for folder in data_folders() for child in [folder, *sorted(folder.iterdir())] if child.is_dir()]
-    own = cache / f"{kind}-bpe"
-    for folder in [*beside, *inside, own]:
-        if all((folder / name).is_file() for name in _FILES[kind]):
+    own = _own_folder(kind, cache)
+    for folder in [*beside, *data_subfolders(), own]:
+        if _holds(folder, kind):
             return folder
     return _from_hub(kind, own)
+
+
+def _own_folder(kind: str, cache: Path | None = None) -> Path:
+    return (cache or default_cache()) / f"{kind}-bpe"
+
+
+def _holds(folder: Path, kind: str) -> bool:
+    return all((folder / name).is_file() for name in _FILES[kind])
 
 
 def _from_hub(kind: str, folder: Path) -> Path:
     names = " and ".join(_FILES[kind])
     hint = f"Put {names} into a folder of $LM_DATA, or name their folder with tokenizer.path."
-    fetched = [hub_file(_HUB[kind], name, hint) for name in ("vocab.json", "merges.txt")]
+    fetched = [hub_file(_HUB[kind], name, hint) for name in _IN_THE_HUB]
     for source, name in zip(fetched, _FILES[kind], strict=True):
-        with replacing(folder / name) as new:
+        with replacing(folder / name, CACHE_HINT) as new:
             new.write_bytes(source.read_bytes())
     return folder

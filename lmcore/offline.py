@@ -1,0 +1,52 @@
+"""Training without a network: what a config would download, replaced by what is at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lmcore.config import Config
+from lmcore.data import is_at_hand
+from lmcore.data.corpus.embedded import EMBEDDED
+from lmcore.data.tokenizer.select import PUBLISHED_TITLES, has_published_files, stand_in
+from lmcore.hub import cached_file
+
+_WEIGHTS = "model.safetensors"
+
+
+def without_network(config: Config) -> tuple[Config, list[str]]:
+    """The config with nothing left in it to download, and one sentence for each thing that was replaced.
+
+    A corpus that is not here becomes `python-docs`, a published tokenizer that is not here a BPE trained on the corpus,
+    a pretrained embedding that is not here (or belongs to such a tokenizer) a random one that is trained. What lies in
+    `$LM_DATA`, in the cache or in the Hub's cache stays. The network is not used.
+
+    Raises:
+        LmError: as `find_corpus`.
+    """
+    sentences = []
+    if not is_at_hand(config):
+        sentences.append(
+            f"Offline: the corpus is {EMBEDDED}, Python's own language reference, instead of {config.data.corpus}."
+        )
+        config = config.with_settings({"data.corpus": EMBEDDED})
+    kind = config.tokenizer.kind
+    replaced = kind in PUBLISHED_TITLES and not has_published_files(config.tokenizer)
+    if replaced:
+        own = stand_in(config.tokenizer)
+        sentences.append(
+            f"Offline: the tokenizer is a byte-level BPE of at most {own.vocab_size:,} tokens trained on the corpus, "
+            f"instead of {PUBLISHED_TITLES[kind]}'s."
+        )
+        config = config.with_settings({f"tokenizer.{key}": value for key, value in own.model_dump().items()})
+    if config.model.embedding != "random" and (replaced or not _is_here(config.model.embedding)):
+        sentences.append(f"Offline: the token embedding is random and trained, instead of {config.model.embedding}.")
+        changes: dict[str, Any] = {"embedding": "random", "freeze_embedding": False, "freeze_positions": False}
+        config = config.with_settings({f"model.{key}": value for key, value in changes.items()})
+    return config, sentences
+
+
+def _is_here(source: str) -> bool:
+    """Whether a pretrained embedding is a file, or was downloaded before."""
+    path = Path(source).expanduser()
+    return path.exists() or bool(path.suffix) or cached_file(source, _WEIGHTS) is not None
