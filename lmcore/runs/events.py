@@ -66,10 +66,10 @@ class EventWriter:
 
 
 class EventTail:
-    """Reads events as they are appended."""
+    """Reads events as they are appended, from the byte `offset` on, where a line begins."""
 
-    def __init__(self, path: Path) -> None:
-        self._lines = LineTail(path)
+    def __init__(self, path: Path, *, offset: int = 0) -> None:
+        self._lines = LineTail(path, offset=offset)
         self._others = 0
 
     @property

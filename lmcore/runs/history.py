@@ -22,11 +22,14 @@ TRAIN_PREFIX = b'{"kind": "train"'
 class History(Fold):
     """Everything that happened in a run and still counts.
 
+    `offset` is the byte of the file that `EventTail` goes on from.
+
     With `max_train`, no more than that many train events are held in memory: of longer runs every second, fourth, ...
     one, evenly, and the newest.
     """
 
     def __init__(self, events: Iterable[Event] = (), *, max_train: int | None = None) -> None:
+        self.offset = 0
         self._train = _Thinned(max_train)
         super().__init__(self._train, _Thinned(None))
         self.extend(events)
@@ -37,6 +40,7 @@ class History(Fold):
         history = cls(max_train=max_train)
         left_out: deque[bytes] = deque(maxlen=16)  # the newest; more than one, as some may be half a line
         for line in _lines(path):
+            history.offset += len(line) + 1
             if line.startswith(TRAIN_PREFIX) and history._train.leaves_out_next():
                 history._train.skip()
                 left_out.append(line)

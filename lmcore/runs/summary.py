@@ -11,6 +11,7 @@ from typing import Any
 from lmcore.measures import perplexity
 from lmcore.runs.events import Event, is_number, parse_event
 from lmcore.runs.fold import Latest, is_best, is_test, rewound_to, survives
+from lmcore.runs.lines import last_line_end
 
 TAIL_BYTES = 1 << 16
 SEARCH_BYTES = 1 << 20
@@ -82,7 +83,7 @@ class _Search:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._end = self._end_of_lines(os.fstat(fd).st_size)
+        self._end = last_line_end(fd, os.fstat(fd).st_size)
         self._found = Latest(last_time=self._last_time())
         # Where the last process's `start` stands, if one of its events says so: there is no other one behind it.
         self._start_at = self._end
@@ -166,17 +167,6 @@ class _Search:
             event = parse_event(text[here : line_end if line_end >= 0 else None])
             if event is not None and event["kind"] in self._wanted:
                 yield event
-
-    def _end_of_lines(self, size: int) -> int:
-        """Where the last whole line ends."""
-        end = size
-        while end > 0:
-            begin = max(0, end - TAIL_BYTES)
-            newline = os.pread(self._fd, end - begin, begin).rfind(b"\n")
-            if newline >= 0:
-                return begin + newline + 1
-            end = begin
-        return 0
 
     def _last_time(self) -> float | None:
         """The time of the last event that has one."""
