@@ -14,6 +14,7 @@ from lmcore.runs.events import Event, is_number
 from lmcore.runs.history import History
 from lmcore.runs.run import Run
 from lmcore.runs.summary import finite_perplexity
+from lmcore.text import natural_key
 
 CURVE_FIELDS = {
     "train": ("step", "epoch", "tokens", "seconds", "loss", "epoch_loss", "lr", "grad_norm", "tokens_per_second"),
@@ -84,14 +85,18 @@ def comparable(runs: Sequence[Run]) -> Comparability:
         texts.add(text)
         tokens.add((text, info.get("tokenizer_hash") or json.dumps(config.get("tokenizer"), sort_keys=True)))
     if len(texts) > 1:
-        return Comparability("nothing", "These runs were scored on different texts or splits: no figure ranks them.")
+        return Comparability(
+            "nothing", "These runs were scored on different texts or splits: their figures cannot be ranked."
+        )
     if len(tokens) > 1:
         note = (
             "These runs have different tokenizers: compare word perplexity or bits per byte, "
             "not token perplexity or loss."
         )
         return Comparability("text", note)
-    return Comparability("tokens", "These runs share text, split and tokenizer: their perplexities can be compared.")
+    return Comparability(
+        "tokens", "These runs have the same text, splits and tokenizer: their perplexities can be compared."
+    )
 
 
 def setting_differences(configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -150,8 +155,8 @@ def _substitutions(history: History) -> list[str]:
     return [str(event.get("message")) for event in history.distinct_warnings() if event.get("what") == "substitution"]
 
 
-def _place(row: dict[str, Any]) -> tuple[str, int, str, str]:
-    return (row["architecture"] or "", row["n_layer"] or 0, row["optimizer"] or "", row["name"])
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    return (row["architecture"] or "", row["n_layer"] or 0, row["optimizer"] or "", natural_key(row["name"]))
 
 
 def _ranking_column(rows: list[dict[str, Any]], level: str) -> str | None:

@@ -59,7 +59,7 @@ class Run:
 
     @cached_property
     def events(self) -> EventWriter:
-        """Appends events; for the training process only."""
+        """Appends events; for the process that trains the run only."""
         return EventWriter(self.events_path)
 
     def config_values(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class Run:
             return {}
         except (OSError, ValueError) as error:
             raise LmError(
-                f"{self.path / CONFIG_FILE} cannot be read: {error}.", "Correct it, or remove the run."
+                f"{self.path / CONFIG_FILE} cannot be read: {error}.", "Correct the file, or remove the run."
             ) from error
 
     def config(self) -> Config:
@@ -122,7 +122,7 @@ class Run:
         return "paused" if now.heartbeat and now.heartbeat.get("paused") else "running"
 
     def is_active(self) -> bool:
-        """Whether a process is still training it: running, paused, or silent but alive on this machine."""
+        """Whether a process still trains it: running, paused, or silent but alive on this machine."""
         state = self.state()
         return state in ("running", "paused") or (state == "stale" and self._is_local(self.latest()))
 
@@ -135,16 +135,16 @@ class Run:
         return float(created) if isinstance(created, int | float) else self.path.stat().st_mtime
 
     def request(self, action: str) -> str:
-        """Ask the training to `pause`, `resume`, `checkpoint` or `stop`; the id that its answering `control` event
-        carries.
+        """Ask the process that trains this run to `pause`, `resume`, `checkpoint` or `stop`; returns the id that the
+        answering `control` event carries.
 
         Raises:
-            UsageError: nobody is training this run, or there is no such action.
+            UsageError: no process trains this run, or there is no such action.
         """
         if not self.is_active():
             raise UsageError(
-                f"Run {self.name!r} is not training: it is {self.state()}.",
-                f"`lm train --resume {self.name}` goes on with it.",
+                f"The run '{self.name}' is not training: it is {self.state()}.",
+                f"Continue it with `lm train --resume {self.name}`.",
             )
         return write_request(self.control_path, action)
 
@@ -172,8 +172,8 @@ class Run:
             if which in POINTERS
             else f"checkpoint {which if isinstance(which, str) else checkpoint_name(which)}"
         )
-        hint = f"There are those of the steps {', '.join(steps)}, and 'last'." if steps else "It has none yet."
-        raise LmError(f"Run {self.name!r} has no {wanted}.", hint)
+        hint = f"Choose 'last' or one of the steps {', '.join(steps)}." if steps else "It has no checkpoints yet."
+        raise LmError(f"The run '{self.name}' has no {wanted}.", hint)
 
     def summary(self) -> dict[str, Any]:
         """The run's line in a table: its name and preset, the settings of `headline_of`, `state`, the numbers of

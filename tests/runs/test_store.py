@@ -43,7 +43,7 @@ def test_a_new_run_has_its_whole_config_and_who_made_it() -> None:
     "name", ["", ".", "..", "a/b", "../x", "/x", ".hidden", "-dash", "a b", "ä", "a\n", "x" * 101, "a\x1b[31m"]
 )
 def test_names_that_are_none_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="not a name for a run"):
+    with pytest.raises(UsageError, match="not a valid run name"):
         create_run(name, Config(), {})
     assert not runs_root().exists()
 
@@ -110,7 +110,7 @@ def test_rename_keeps_everything_and_never_overwrites() -> None:
     create_run("b", Config(), {})
     with pytest.raises(UsageError, match="already a run 'b'"):
         rename_run(run, "b")
-    with pytest.raises(UsageError, match="not a name"):
+    with pytest.raises(UsageError, match="not a valid"):
         rename_run(run, "../c")
     assert rename_run(run, "c").info()["mark"] == 1
     assert [found.name for found in list_runs()] == ["b", "c"]
@@ -119,7 +119,7 @@ def test_rename_keeps_everything_and_never_overwrites() -> None:
 def test_a_running_run_is_neither_renamed_nor_removed() -> None:
     run = create_run("a", Config(), {})
     run.events.write("start", **identity())
-    with pytest.raises(UsageError, match=r"still training.*Stop it first"):
+    with pytest.raises(UsageError, match=r"still training.*Stop it first.*lm control a stop"):
         rename_run(run, "b")
     with pytest.raises(UsageError, match="still training"):
         remove_run(run)

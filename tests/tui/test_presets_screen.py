@@ -214,7 +214,7 @@ async def test_enter_starts_a_run_that_outlives_the_screen(
         assert app.screen.query_one(Input).value == "quick-1"
         app.screen.query_one(Input).value = "no/name"
         await pilot.pause()
-        assert "is not a name for a run" in shown(app.screen.query_one(".problem"))
+        assert "is not a valid run name" in shown(app.screen.query_one(".problem"))
         app.screen.query_one(Input).value = "fresh"
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, WatchScreen) and app.selected == "fresh")
