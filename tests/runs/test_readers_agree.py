@@ -1,16 +1,10 @@
-"""Every reader of an event file tells the same: the list's summary, the whole history, the screen's curves.
-
-The files are like those that runs leave behind: several sessions, each resumed from some step or begun anew, the best
-checkpoint scored once more after the last step, heartbeats, foreign kinds, missing fields, half lines.
-"""
+"""Every reader of an event file tells the same: the list's summary, the whole history, the screen's curves."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,91 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lmcore.runs import History, summary
+from lmcore.runs.events import parse_event
 from lmcore.runs.fold import Latest
 from lmcore.runs.summary import figures, latest_events
+from tests.runs.event_files import Event, event_files
 from tui.run_data import RunData
 
-Event = dict[str, Any]
-Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-
-def text_of(lines: list[str | Event]) -> str:
-    return "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
-
-
-@st.composite
-def event_files(draw: Draw) -> str:
-    """The text of an event file."""
-    lines: list[str | Event] = []
-    clock, reached = 1000.0, 0
-    marks_final = draw(st.booleans())  # files of older versions do not
-    for session in range(draw(st.integers(1, 4))):
-        resumed = draw(st.none() | st.integers(0, reached)) if session else None
-        start_at = len(text_of(lines))
-        step = resumed or 0
-        events: list[str | Event] = [{"kind": "start", "resumed_from": resumed, "total_steps": 100}]
-        best_step: int | None = None
-        for _ in range(draw(st.integers(0, 12))):
-            step += draw(st.integers(1, 3))
-            loss = draw(st.none() | st.floats(0, 12))
-            kind = draw(st.sampled_from(["train", "train", "train", "eval", "eval", "other", "rubbish"]))
-            if kind == "train":
-                events.append({"kind": "train", "step": step, "loss": loss, "seconds": step / 2})
-            elif kind == "eval":
-                best = draw(st.booleans())
-                best_step = step if best else best_step
-                events.append({"kind": "eval", "step": step, "split": "val", "loss": loss, "best": best})
-                events.append(
-                    {"kind": "sample", "step": step, "text": 'says "kind": "eval"' * draw(st.integers(0, 40))}
-                )
-            elif kind == "other":
-                events.append(draw(st.sampled_from(OTHERS)) | {"step": step})
-            else:
-                events.append(draw(st.sampled_from(RUBBISH)))
-        reached = step
-        if draw(st.booleans()):
-            if best_step is not None:
-                final = {"final": True} if marks_final else {}
-                if draw(st.booleans()):
-                    events.append(
-                        {"kind": "eval", "step": best_step, "split": "val", "loss": 2.5, "best": True} | final
-                    )
-                if draw(st.booleans()):
-                    events.append(
-                        {"kind": "eval", "step": best_step, "split": "test", "loss": 2.25, "best": False} | final
-                    )
-            events.append({"kind": "finish", "step": step, "why": "done", "summary": {"tokens": 7}})
-            events += draw(st.lists(st.just({"kind": "heartbeat", "paused": False}), max_size=1))
-        for event in events:
-            clock += 1
-            if isinstance(event, dict):
-                kind = event["kind"]
-                named = kind in ("heartbeat", "finish") and draw(st.booleans())
-                event = {"kind": kind, "time": clock} | event | ({"start_at": start_at} if named else {})
-                if draw(st.integers(0, 9)) == 0:
-                    event.pop(draw(st.sampled_from(sorted(event.keys() - ({"kind"} if kind == "start" else set())))))
-                if draw(st.integers(0, 19)) == 0:
-                    event["step"] = None
-            lines.append(event)
-    half_a_line: str = draw(
-        st.sampled_from(["", '{"kind": "train", "step": 99', '{"kind": "start", "resumed_from": nu'])
-    )
-    return text_of(lines) + half_a_line
-
-
-OTHERS: list[Event] = [
-    {"kind": "heartbeat", "paused": True},
-    {"kind": "checkpoint", "path": "step-1"},
-    {"kind": "warning", "what": "nan", "message": "Not finite."},
-    {"kind": "dream", "of": "sheep"},
-    {"kind": "eval", "split": "train", "loss": 1.0},
-]
-RUBBISH = ["no json", "[1]", '{"kind": "train", "loss": 3', '{"kind": "eval", "split": "val", "best": true}', "{}", ""]
-
-
-def by_the_definition(text: str) -> tuple[list[Event], list[Event], Latest]:
-    """Train events, validation curve and latest events, spelled out anew for this test: a list of all events, replayed
-    without any of the readers' shortcuts.
+def by_the_definition(text: str) -> tuple[list[Event], dict[str, list[Event]], Latest]:
+    """Train events, the curve of each split and latest events, spelled out anew for this test: a list of all events,
+    replayed without any of the readers' shortcuts.
     """
     kept: list[tuple[Event, bool]] = []  # events in order, and whether an evaluation is a point of its curve
     latest = Latest()
@@ -136,7 +55,9 @@ def by_the_definition(text: str) -> tuple[list[Event], list[Event], Latest]:
             latest.best, latest.test = event, None
         elif event.get("split") == "test":
             latest.test = event
-    return train, [e for e, point in kept if point and e["kind"] == "eval" and e.get("split") == "val"], latest
+    points = [event for event, is_point in kept if is_point and event["kind"] == "eval"]
+    curves = {split: [event for event in points if event.get("split") == split] for split in ("val", "test")}
+    return train, curves, latest
 
 
 def values(events: list[Event], field: str) -> list[float]:
@@ -159,11 +80,12 @@ def test_every_reader_tells_the_same(
     with path.open("a") as file:
         file.write(text[half:])
     data.poll()
-    train, val, latest = by_the_definition(text)
+    train, curves, latest = by_the_definition(text)
+    val = curves["val"]
 
     history = History.load(path)
     assert history.train == train
-    assert history.evaluations("val") == val
+    assert {split: history.evaluations(split) for split in curves} == curves
     assert history.latest == latest
 
     assert latest_events(path) == latest
@@ -185,3 +107,28 @@ def test_every_reader_tells_the_same(
     assert data.warnings == history.warnings
     assert data.samples == history.samples
     assert data.paused == bool(latest.finish is None and (latest.heartbeat or {}).get("paused"))
+
+
+def test_the_summary_of_a_long_file_parses_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the best evaluation lies at its beginning, before everything that a tail would show."""
+    path = tmp_path / "events.jsonl"
+    parsed: list[bytes] = []
+    with path.open("w") as file:
+        file.write(json.dumps({"kind": "start", "time": 0.0, "resumed_from": None}) + "\n")
+        for step in range(1, 100_001):
+            file.write(f'{{"kind": "train", "time": {step}.0, "step": {step}, "loss": 3.0, "lr": 0.001}}\n')
+            if step == 5:
+                file.write('{"kind": "eval", "time": 5.5, "step": 5, "split": "val", "loss": 2.0, "best": true}\n')
+        file.write('{"kind": "heartbeat", "time": 100001.0, "step": 100000, "paused": false, "start_at": 0}\n')
+
+    def counted(line: bytes) -> Event | None:
+        parsed.append(line)
+        return parse_event(line)
+
+    monkeypatch.setattr(summary, "parse_event", counted)
+    latest = latest_events(path)
+    assert latest.start is not None
+    assert latest.best is not None
+    assert latest.train is not None
+    assert (latest.best["step"], latest.train["step"], latest.last_time) == (5, 100_000, 100_001.0)
+    assert len(parsed) < 10
