@@ -152,6 +152,29 @@ def test_a_summary_tells_what_is_known_and_none_for_the_rest() -> None:
     assert (row["parameters"], row["learnable"], row["seconds"], row["memory_bytes"]) == (9, 5, 4.0, 7)
 
 
+def test_a_summary_is_json_whatever_the_figures_are() -> None:
+    run = create_run("a", Config(), {})
+    run.events.write("train", step=1, loss=float("inf"), epoch_loss="much", memory_bytes=True)
+    run.events.write("eval", step=1, split="val", loss=800.0, best=True)
+    run.events.write("finish", step=1, why="done", summary=None)
+    row = run.summary()
+    json.dumps(row, allow_nan=False)
+    assert (row["val_loss"], row["val_perplexity"]) == (800.0, None)
+    assert (row["train_loss"], row["train_perplexity"], row["memory_bytes"]) == (None, None, None)
+
+
+def test_a_test_score_is_that_of_the_best_checkpoint() -> None:
+    run = create_run("a", Config(), {})
+    run.events.write("start", resumed_from=None)
+    run.events.write("eval", step=5, split="val", loss=2.0, best=True)
+    run.events.write("eval", step=5, split="test", loss=2.5, best=False, final=True)
+    assert run.summary()["test_loss"] == 2.5
+    run.events.write("start", resumed_from=5)
+    assert run.summary()["test_loss"] == 2.5, "the best checkpoint is still the one that was tested"
+    run.events.write("eval", step=10, split="val", loss=1.0, best=True)
+    assert run.summary()["test_loss"] is None
+
+
 def test_a_run_made_elsewhere_without_run_json_is_shown_too() -> None:
     path = runs_root() / "copied"
     path.mkdir(parents=True)
