@@ -235,9 +235,9 @@ def control(
     json: Json = False,
 ) -> None:
     """Pause, resume or stop a training, or let it save. Waits for its answer."""
-    from commands import watch as watch_command
+    from commands import control as control_command
 
-    watch_command.control(run, action, timeout, as_json=json)
+    control_command.control(run, action, timeout, as_json=json)
 
 
 @app.command()

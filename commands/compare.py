@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from commands.generate import read_prompt
 from commands.names import checkpoint_of, expand_ranges
-from commands.output.console import BOLD, DIM, columns, note, pad, paint, put, put_json, wrap
+from commands.output.console import (
+    BOLD,
+    DIM,
+    YELLOW,
+    cell_width,
+    columns,
+    is_terminal,
+    note,
+    pad,
+    paint,
+    put,
+    put_json,
+    wrap,
+)
 from commands.output.curves import Curve, put_figure
 from commands.output.tables import Cell, Column, put_table
 from commands.presets import show_value
@@ -31,6 +45,8 @@ MEASURES = {
 }
 RUNS_IN_A_FIGURE = 4
 NARROWEST_COLUMN = 28
+WIDEST_VALUE = 32
+SPLITS = ("train", "val", "test")
 
 
 def compare_runs(names: list[str], prompt: str | None, axis: str, given: dict[str, Any], *, as_json: bool) -> None:
@@ -55,6 +71,7 @@ def compare_runs(names: list[str], prompt: str | None, axis: str, given: dict[st
             "best_by": comparison.best_by,
             "comparability": comparison.comparability._asdict(),
             "differences": comparison.differences,
+            "substitutions": comparison.substitutions,
         }
         if texts is not None and settings is not None:
             answer |= {"prompt": prompt, "texts": texts}
@@ -85,7 +102,7 @@ def _find_all(names: list[str]) -> list[Run]:
             continue
         there = [each for each in expanded if each in known]
         if not there:
-            raise UsageError(f"There is none of the runs {name}.", "`lm runs` lists what is there.")
+            raise UsageError(f"No run matches {name}.", "`lm runs` lists all runs.")
         if missing := [each for each in expanded if each not in known]:
             note(f"note: there is no run {', '.join(missing)}; comparing the others.")
         found += [find_run(each) for each in there]
@@ -95,42 +112,61 @@ def _find_all(names: list[str]) -> list[Run]:
 def _put_rows(comparison: Comparison) -> None:
     level = comparison.comparability.level
     measures = ["word_perplexity", "bits_per_byte"] if level == "text" else ["perplexity"]
+    # A published perplexity is one of tokens, and compares no more than the exact one does.
+    published = level != "text" and any(
+        row[f"published_{split}_perplexity"] is not None for row in comparison.rows for split in SPLITS
+    )
+    figures = [(split, measure) for split in SPLITS for measure in (measures if split != "train" else ["perplexity"])]
     headings = [
         Column("run"),
         Column("model"),
         Column("optimizer"),
         Column("parameters", True),
         Column("learnable", True),
-        Column("train ppl", True),
     ]
-    headings += [Column(f"{split} {_short(measure)}", True) for split in ("val", "test") for measure in measures]
+    for split, measure in figures:
+        headings.append(Column(f"{split} {_short(measure)}", True))
+        headings += [Column(f"publ. {split}", True)] if published else []
     headings += [Column("best step", True), Column("time", True), Column("tok/s", True), Column("memory", True)]
-    put_table(headings, [_row(row, measures, comparison.best_by) for row in comparison.rows])
+    put_table(headings, [_row(row, figures, comparison.best_by, published=published) for row in comparison.rows])
     put()
     caption = [comparison.comparability.note]
     if comparison.best_by:
         split, _, measure = comparison.best_by.partition("_")
         caption.append(f"Bold or *: the lowest {split} {MEASURES[measure]} of each architecture.")
     caption.append(
-        "ppl: perplexity, exp(loss). train ppl: the last epoch's running average, dropout on. val: at the best step. time: of training."
+        "ppl: perplexity, exp(loss). train: the running average of the last epoch, with dropout on. "
+        "val: at the best step. time: training time."
     )
+    if published:
+        caption.append(
+            "publ.: the perplexity as the study publishes it, exp of the mean over batches, where a short last batch "
+            "counts as a full one; it reads a little lower than the exact one."
+        )
     for line in wrap(" ".join(caption), columns()):
         put(paint(line, DIM, sys.stdout))
+    for name, messages in comparison.substitutions.items():
+        for message in messages:
+            for line in wrap(harmless(f"{name}: {message}", keep_newlines=False), columns()):
+                put(paint(line, YELLOW, sys.stdout))
 
 
-def _row(row: dict[str, Any], measures: list[str], best_by: str | None) -> list[str | Cell]:
-    figures = [(f"{split}_{measure}", row[f"{split}_{measure}"]) for split in ("val", "test") for measure in measures]
+def _row(
+    row: dict[str, Any], figures: list[tuple[str, str]], best_by: str | None, *, published: bool
+) -> list[str | Cell]:
+    cells: list[str | Cell] = []
+    for split, measure in figures:
+        column = f"{split}_{measure}"
+        digits = 4 if measure == "bits_per_byte" else 2
+        cells.append(Cell(number(row[column], digits), row["best"] and column == best_by))
+        cells += [number(row[f"published_{column}"])] if published else []
     return [
         Cell(row["name"], row["best"]),
         model_name(row),
         row["optimizer"] or "?",
         _count(row["parameters"]),
         _count(row["learnable"]),
-        number(row["train_perplexity"]),
-        *(
-            Cell(number(value, 4 if column.endswith("byte") else 2), row["best"] and column == best_by)
-            for column, value in figures
-        ),
+        *cells,
         _count(row["best_step"]),
         "-" if row["seconds"] is None else human_time(row["seconds"]),
         "-" if row["tokens_per_second"] is None else human_count(row["tokens_per_second"]),
@@ -142,12 +178,35 @@ def _put_differences(comparison: Comparison) -> None:
     names = [row["name"] for row in comparison.rows]
     if len(names) < 2 or not comparison.differences:
         return
-    put()
-    rows = [
-        [setting, *("-" if values[name] is None else show_value(values[name]) for name in names)]
-        for setting, values in comparison.differences.items()
-    ]
-    put_table([Column("setting that differs"), *(Column(name) for name in names)], rows)
+    settings = Column("setting that differs")
+    texts = {name: {key: _value(values[name]) for key, values in comparison.differences.items()} for name in names}
+    widths = {name: max(cell_width(text) for text in [name, *texts[name].values()]) for name in names}
+    first = max(cell_width(text) for text in [settings.heading, *comparison.differences])
+    for group in _side_by_side(widths, first):
+        put()
+        rows = [[key, *(texts[name][key] for name in group)] for key in comparison.differences]
+        put_table([settings, *(Column(name) for name in group)], rows)
+
+
+def _value(value: Any) -> str:
+    """A setting; of a long one its end, which tells paths apart."""
+    text = "-" if value is None else harmless(show_value(value), keep_newlines=False)
+    return text if len(text) <= WIDEST_VALUE else "…" + text[1 - WIDEST_VALUE :]
+
+
+def _side_by_side(widths: dict[str, int], first: int) -> list[list[str]]:
+    """Runs in groups whose columns fit beside a first one, where someone looks at the width."""
+    if not is_terminal(sys.stdout) and "COLUMNS" not in os.environ:
+        return [list(widths)]
+    groups: list[list[str]] = [[]]
+    left = columns() - first
+    for name, width in widths.items():
+        if groups[-1] and width + 2 > left:
+            groups.append([])
+            left = columns() - first
+        groups[-1].append(name)
+        left -= width + 2
+    return groups
 
 
 def _put_curves(comparison: Comparison, axis: str) -> None:
@@ -181,7 +240,7 @@ def _generate_all(runs: list[Run], prompt: str, settings: GenerationConfig) -> d
     texts = {}
     for run in runs:
         if not run.checkpoints():
-            note(f"note: {run.name} has no checkpoint yet and generates no text.")
+            note(f"note: {run.name} has no checkpoint yet, so it generates no text.")
             continue
         generator = load_generator(checkpoint_of(run))
         for notice in generator.notices(prompt):

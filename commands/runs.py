@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from commands.names import expand_ranges
-from commands.output.console import is_terminal, note, put, put_json
+from commands.output.console import YELLOW, columns, is_terminal, note, paint, put, put_json, wrap
 from commands.output.tables import Column, put_facts, put_table
+from commands.watch import describe_warning
 from lmcore.errors import UsageError
 from lmcore.runs import find_run, list_runs, remove_run, rename_run, runs_root
 from lmcore.text import human_bytes, human_count, human_time
 
 if TYPE_CHECKING:
-    from lmcore.runs import Run
+    from lmcore.runs import History, Run
+    from lmcore.runs.events import Event
+
+CURVE_POINTS = 2000
 
 
 def list_all(*, as_json: bool) -> None:
-    """Print every run's line."""
-    summaries = [run.summary() for run in list_runs()]
+    """Print every run's line, the run in which something happened last at the end."""
+    summaries = sorted((run.summary() for run in list_runs()), key=lambda summary: summary["when"])
     if as_json:
         put_json(summaries)
         return
@@ -48,12 +52,23 @@ def show(name: str, *, as_json: bool) -> None:
     """Print what is known of one run."""
     run = find_run(name)
     summary = run.summary()
+    history = run.history(max_train=CURVE_POINTS)
     checkpoints = [{"step": checkpoint.step, "path": str(checkpoint.path)} for checkpoint in run.checkpoints()]
     if as_json:
-        put_json({**summary, "checkpoints": checkpoints, "info": run.info(), "config": run.config_values()})
+        warnings = [{key: event.get(key) for key in ("step", "what", "message")} for event in history.warnings]
+        put_json(
+            {
+                **summary,
+                "warnings": warnings,
+                "checkpoints": checkpoints,
+                "info": run.info(),
+                "config": run.config_values(),
+            }
+        )
         return
-    put_facts(_facts(run, summary, [str(checkpoint["step"]) for checkpoint in checkpoints]))
-    _put_curves(run)
+    put_facts(_facts(run, summary, history, [str(checkpoint["step"]) for checkpoint in checkpoints]))
+    _put_warnings(history)
+    _put_curves(history)
     _put_changed_settings(run)
 
 
@@ -70,10 +85,10 @@ def remove(names: list[str], *, sure: bool) -> None:
     if not sure:
         if not is_terminal(sys.stdin):
             raise UsageError(
-                f"Removing {listed} cannot be undone, and nobody is there to be asked.",
-                "Say --yes to remove without asking.",
+                f"Removing {listed} cannot be undone, and there is no terminal to ask for confirmation on.",
+                "Add --yes to remove without asking.",
             )
-        if not typer.confirm(f"Remove {listed} with all checkpoints? This cannot be undone.", err=True):
+        if not typer.confirm(f"Remove {listed} and all checkpoints? This cannot be undone.", err=True):
             raise typer.Exit(1)
     for run in runs:
         remove_run(run)
@@ -105,19 +120,20 @@ def _row(summary: dict[str, Any]) -> list[str]:
     ]
 
 
-def _facts(run: Run, summary: dict[str, Any], steps: list[str]) -> list[tuple[str, str]]:
+def _facts(run: Run, summary: dict[str, Any], history: History, steps: list[str]) -> list[tuple[str, str]]:
     row = dict(zip(("run", "state", "model", "optimizer", "step"), _row(summary), strict=False))
     facts = [*row.items(), ("folder", str(run.path)), ("corpus", str(summary["dataset"] or "?"))]
     if summary["parameters"]:
         facts.append(("parameters", f"{summary['parameters']:,} total, {summary['learnable']:,} learnable"))
     facts += [
-        ("train perplexity", f"{number(summary['train_perplexity'])} (running average, dropout on)"),
+        ("train perplexity", f"{number(summary['train_perplexity'])} (running average of the epoch, dropout on)"),
         (
             "val perplexity",
             f"{number(summary['val_perplexity'])}"
-            + (f" at step {summary['best_step']:,}" if summary["best_step"] is not None else ""),
+            + (f" at step {summary['best_step']:,}" if summary["best_step"] is not None else "")
+            + _scored(history.latest.best),
         ),
-        ("test perplexity", number(summary["test_perplexity"])),
+        ("test perplexity", number(summary["test_perplexity"]) + _scored(history.latest.test)),
         ("bits per byte", number(summary["bits_per_byte"], 4)),
     ]
     if summary["seconds"] is not None:
@@ -130,15 +146,27 @@ def _facts(run: Run, summary: dict[str, Any], steps: list[str]) -> list[tuple[st
     return facts
 
 
-def _put_curves(run: Run) -> None:
+def _scored(evaluation: Event | None) -> str:
+    tokens = (evaluation or {}).get("tokens_scored")
+    return f", on {tokens:,} tokens" if isinstance(tokens, int) else ""
+
+
+def _put_warnings(history: History) -> None:
+    warnings = history.distinct_warnings()
+    if warnings:
+        put()
+    for event in warnings:
+        for line in wrap(describe_warning(event), columns()):
+            put(paint(line, YELLOW, sys.stdout))
+
+
+def _put_curves(history: History) -> None:
     from commands.output.curves import Curve, put_figure
 
-    history = run.history(max_train=2000)
     curves = []
-    for kind, label in (("train", "train"), ("eval", "val")):
-        events = [event for event in getattr(history, kind) if kind == "train" or event.get("split") == "val"]
-        steps, losses = [event.get("step") for event in events], [event.get("loss") for event in events]
-        curves.append(Curve(label, steps, losses, validation=kind == "eval", group=0))
+    for label, events in (("train", history.train), ("val", history.evaluations("val"))):
+        steps, losses = [event["step"] for event in events], [event.get("loss") for event in events]
+        curves.append(Curve(label, steps, losses, validation=label == "val", group=0))
     if any(curve.x for curve in curves):
         put()
         put_figure(curves, title="loss", x_label="step", y_label="nats per token", height=14)

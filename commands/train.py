@@ -157,7 +157,7 @@ def discard_untrained(run: Run) -> bool:
     """Remove a run that ended before its first step, so that its name is free again; whether it was one."""
     from lmcore.runs import remove_run
 
-    if not run.path.exists() or run.checkpoints() or run.glance().train is not None or run.is_active():
+    if not run.path.exists() or run.checkpoints() or run.latest().train is not None or run.is_active():
         return False
     remove_run(run)
     return True
@@ -176,7 +176,7 @@ def _train(setup: Setup, run: Run, *, resume: bool, as_json: bool) -> int:
         put_json(summary)
     else:
         put_facts(_readable(summary))
-    finish = run.glance().finish or {}
+    finish = run.latest().finish or {}
     note(harmless(str(finish.get("message") or ""), keep_newlines=False))
     if why in ("interrupted", "stopped"):
         note(f"Continue with `lm train --resume {run.name}`.")

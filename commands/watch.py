@@ -1,18 +1,18 @@
-"""`lm watch` and `lm control`: a run's events as text, and requests to its process with their answers."""
+"""`lm watch`: how a run stands, and what happens in it, as plain text."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from commands.output.console import note, put, put_json
+from commands.output.console import put
 from commands.output.progress import describe_eval, describe_sample, describe_start, describe_train
-from lmcore.errors import LmError
 from lmcore.text import harmless
 
 if TYPE_CHECKING:
-    from lmcore.runs import EventTail
+    from lmcore.runs import History
+    from lmcore.runs.events import Event
 
 POLL_SECONDS = 0.2
 # States in which more may come.
@@ -21,95 +21,59 @@ WAITING = ("created", "running", "paused")
 
 def watch(name: str, *, once: bool) -> None:
     """Print how the run stands, then what happens in it until it ends."""
-    from lmcore.runs import EventTail, find_run
+    from lmcore.runs import EventTail, History, find_run
 
     run = find_run(name)
-    tail = EventTail(run.events_path)
     state = run.state()
     put(f"{run.name} is {state}")
-    total = _put_newest(_drain(tail))
+    history = History.load(run.events_path, max_train=2)
+    total = _total_steps(history.latest.start)
+    for event in _standing(history):
+        _put_event(event, total)
     if once or state not in WAITING:
         return
+    tail = EventTail(run.events_path, offset=history.offset)
     while state in WAITING:
         time.sleep(POLL_SECONDS)
         state = run.state()  # asked before reading on, so that an end which it knows of is among the events
-        events = list(_drain(tail))
-        for event in events:
-            total = event.get("total_steps") or total if event.get("kind") == "start" else total
-            if text := _describe(event, total):
-                put(text)
-        if any(event.get("kind") == "finish" for event in events):
+        finished = False
+        while events := tail.poll():
+            for event in events:
+                total = _total_steps(event) if event["kind"] == "start" else total
+                finished |= event["kind"] == "finish"
+                _put_event(event, total)
+        if finished:
             return
     put(f"{run.name} is {state}")
 
 
-def control(name: str, action: str, timeout: float, *, as_json: bool) -> None:
-    """Send a request and wait until the training has done or refused it.
-
-    Raises:
-        UsageError: the run is not running, or there is no such action.
-        LmError: it refused, or did not answer in time.
-    """
-    from lmcore.runs import EventTail, find_run
-
-    run = find_run(name)
-    tail = EventTail(run.events_path)
-    for _ in _drain(tail):
-        pass  # what was said before is no answer
-    request = run.request(action)
-    answer = _await_answer(tail, request, timeout)
-    if answer is None:
-        raise LmError(
-            f"The run '{run.name}' has not answered within {timeout:g} s.",
-            "The request stays in its directory; `lm watch` shows when it is done.",
-        )
-    if as_json:
-        put_json(
-            {"run": run.name, "action": action, "id": request, "state": answer.get("state"), "note": answer.get("note")}
-        )
-    if answer.get("state") == "refused":
-        raise LmError(
-            f"The run '{run.name}' refused to {action}: {harmless(str(answer.get('note') or 'no reason given'))}.",
-            "See `lm watch`.",
-        )
-    if not as_json:
-        put(
-            f"{run.name}: {action} {answer.get('state')}"
-            + (f" ({harmless(str(answer['note']))})" if answer.get("note") else "")
-        )
+def describe_warning(event: Event) -> str:
+    """A warning on one line, with the step at which it was given."""
+    step = f" at step {event['step']:,}" if event.get("step") else ""
+    return f"warning{step}: {harmless(str(event.get('message', '')), keep_newlines=False)}"
 
 
-def _await_answer(tail: EventTail, request: str, timeout: float) -> dict[str, Any] | None:
-    until = time.monotonic() + timeout
-    while time.monotonic() < until:
-        for event in tail.poll():
-            if event.get("kind") == "control" and event.get("id") == request:
-                if event.get("state") in ("done", "refused"):
-                    return event
-                note("acknowledged")
-        time.sleep(POLL_SECONDS / 4)
-    return None
+def _standing(history: History) -> Iterator[Event]:
+    """The start, the warnings, the last report, the last evaluation, the final scores and the end."""
+    latest, points = history.latest, history.evaluations("val")
+    last_point = points[-1] if points else None
+    final = latest.best if latest.best is not None and latest.best not in points else None
+    yield from (latest.start,) if latest.start else ()
+    yield from history.distinct_warnings()
+    yield from (event for event in (latest.train, last_point, final, latest.test, latest.finish) if event is not None)
 
 
-def _put_newest(past: Iterable[dict[str, Any]]) -> int:
-    """The newest start, report and scores; returns the run's total steps."""
-    newest: dict[tuple[Any, Any], dict[str, Any]] = {}
-    for event in past:
-        if event.get("kind") == "start":
-            newest.pop(("finish", None), None)  # a resumed run has not ended
-        if event.get("kind") in ("start", "train", "eval", "finish"):
-            key = (event["kind"], event.get("split"))
-            newest.pop(key, None)
-            newest[key] = event
-    total = newest.get(("start", None), {}).get("total_steps") or 0
-    for event in newest.values():
-        if text := _describe(event, total):
-            put(text)
-    return total
+def _total_steps(start: Event | None) -> int:
+    return (start or {}).get("total_steps") or 0
 
 
-def _describe(event: dict[str, Any], total: int) -> str:
-    kind = event.get("kind")
+def _put_event(event: Event, total: int) -> None:
+    if text := _describe(event, total):
+        put(text)
+
+
+def _describe(event: Event, total: int) -> str:
+    kind = event["kind"]
     if kind == "start":
         return describe_start(event)
     if kind == "train":
@@ -119,18 +83,13 @@ def _describe(event: dict[str, Any], total: int) -> str:
     if kind == "sample":
         return describe_sample(event)
     if kind == "warning":
-        return f"warning: {harmless(str(event.get('message', '')), keep_newlines=False)}"
+        return describe_warning(event)
     if kind == "control":
-        return f"{event.get('action')} {event.get('state')}"
+        return harmless(f"{event.get('action')} {event.get('state')}", keep_newlines=False)
     if kind == "checkpoint":
-        return f"checkpoint at step {event.get('step') or 0:,} ({event.get('reason')})"
+        return f"checkpoint at step {event['step']:,} ({harmless(str(event.get('reason')), keep_newlines=False)})"
     if kind == "finish":
         message = harmless(str(event.get("message") or ""), keep_newlines=False)
-        return f"finished at step {event.get('step') or 0:,}: {event.get('why')}" + (f" ({message})" if message else "")
+        why = harmless(str(event.get("why")), keep_newlines=False)
+        return f"finished at step {event.get('step') or 0:,}: {why}" + (f" ({message})" if message else "")
     return ""
-
-
-def _drain(tail: EventTail) -> Iterator[dict[str, Any]]:
-    """Everything there is now, piece by piece: event files can be larger than memory."""
-    while events := tail.poll():
-        yield from events

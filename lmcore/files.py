@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,8 +25,9 @@ def replacing(path: Path, hint: str = "", *, durable: bool = False) -> Iterator[
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-        # Not `tempfile`, whose files only their owner may read.
+        temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+        # Not `tempfile`, whose files only their owner may read; nor `secrets`, which would load OpenSSL for each
+        # command.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
             yield temporary

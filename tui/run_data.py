@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lmcore.runs import EventTail
+from lmcore.runs import EventTail, Fold
+from lmcore.runs.events import Event, is_number
 from tui.charts.decimate import Pyramid
 from tui.charts.growing import Floats, Growing
 from tui.charts.smoothing import Ema
@@ -65,7 +66,7 @@ class Columns:
     def __getitem__(self, field: str) -> Floats:
         return self._columns[field].values
 
-    def extend(self, events: list[dict[str, Any]]) -> None:
+    def extend(self, events: list[Event]) -> None:
         """Append events; over the limit, keep every second one from then on."""
         kept = (
             events
@@ -92,6 +93,13 @@ class Columns:
             for column in self._columns.values():
                 column.cut(size)
 
+    def last(self) -> Event | None:
+        """What is left of the last event: the fields that have a column."""
+        if not len(self):
+            return None
+        values = {field: float(column.values[-1]) for field, column in self._columns.items()}
+        return {field: value for field, value in values.items() if math.isfinite(value)}
+
 
 class RunData:
     """The events of one run. A worker calls `poll`; whoever reads holds `lock`, so that all columns end at the same
@@ -108,80 +116,71 @@ class RunData:
     def _clear(self) -> None:
         self.train = Columns(TRAIN_FIELDS, MAX_TRAIN)
         self.val = Columns(VAL_FIELDS)
-        self.last_train: dict[str, Any] = {}
-        self.last_val: dict[str, Any] = {}
-        self.best: dict[str, Any] = {}
-        self.start: dict[str, Any] = {}
-        self.finish: dict[str, Any] = {}
-        self.samples: list[dict[str, Any]] = []
-        self.warnings: list[dict[str, Any]] = []
-        self.evals: list[dict[str, Any]] = []
-        self.control: dict[str, dict[str, Any]] = {}
-        self.paused = False
+        self._fold = Fold(self.train, self.val)
         self._curves: dict[tuple[str, float], _Curve] = {}
 
-    def poll(self) -> list[dict[str, Any]]:
+    def poll(self) -> list[Event]:
         """Read what was appended (some megabytes at most: call again while it returns events) and return it."""
         events = self._tail.poll()
         with self.lock:
             if self._tail.resets != self._resets:
                 self._resets = self._tail.resets
                 self._clear()
-            self._add(events)
+            self._fold.extend(events)
             self.version += bool(events)
         return events
 
-    def _add(self, events: list[dict[str, Any]]) -> None:
-        train: list[dict[str, Any]] = []
-        for event in events:
-            if event["kind"] == "train":
-                train.append(event)
-            else:
-                # In order: a start may take back train events before it.
-                self._add_train(train)
-                train = []
-                self._add_other(event)
-        self._add_train(train)
+    @property
+    def start(self) -> Event:
+        """The last `start`; this and the next ones are empty while there is none."""
+        return self._fold.latest.start or {}
 
-    def _add_train(self, events: list[dict[str, Any]]) -> None:
-        if events:
-            self.train.extend(events)
-            self.last_train = events[-1]
+    @property
+    def finish(self) -> Event:
+        """The `finish` of the last process."""
+        return self._fold.latest.finish or {}
 
-    def _add_other(self, event: dict[str, Any]) -> None:
-        kind = event["kind"]
-        if kind == "start":
-            self._rewind(event)
-        elif kind == "eval" and event.get("split", "val") == "val":
-            self.evals.append(event)
-            self.val.extend([event])
-            self.last_val = event
-            if event.get("best"):
-                self.best = event
-        elif kind == "sample":
-            self.samples.append(event)
-        elif kind == "warning":
-            self.warnings.append(event)
-        elif kind == "control" and isinstance(event.get("id"), str):
-            self.control[event["id"]] = event
-        elif kind == "heartbeat":
-            self.paused = bool(event.get("paused"))
-        elif kind == "finish":
-            self.finish = event
-            self.paused = False
+    @property
+    def last_train(self) -> Event:
+        """The last train event."""
+        return self._fold.latest.train or {}
 
-    def _rewind(self, start: dict[str, Any]) -> None:
-        last = number(start.get("resumed_from"))
-        last = -1.0 if math.isnan(last) else last
-        self.start, self.finish, self.paused = start, {}, False
-        self.train.rewind(last)
-        self.val.rewind(last)
-        self.evals = [event for event in self.evals if number(event.get("step")) <= last]
-        self.samples = [event for event in self.samples if number(event.get("step")) <= last]
-        self.last_val = self.evals[-1] if self.evals else {}
-        self.best = next((event for event in reversed(self.evals) if event.get("best")), {})
-        if number(self.last_train.get("step")) > last:
-            self.last_train = {}
+    @property
+    def last_val(self) -> Event:
+        """The last point of the validation curve."""
+        points = self._fold.evaluations("val")
+        return points[-1] if points else {}
+
+    @property
+    def best(self) -> Event:
+        """The best evaluation."""
+        return self._fold.latest.best or {}
+
+    @property
+    def samples(self) -> list[Event]:
+        """The samples that count."""
+        return self._fold.samples
+
+    @property
+    def warnings(self) -> list[Event]:
+        """The warnings that count."""
+        return self._fold.warnings
+
+    @property
+    def control(self) -> dict[str, Event]:
+        """The last answer to each request, by the request's id."""
+        return {event["id"]: event for event in self._fold.control if isinstance(event.get("id"), str)}
+
+    @property
+    def paused(self) -> bool:
+        """Whether the process waits to be resumed."""
+        latest = self._fold.latest
+        return latest.finish is None and latest.heartbeat is not None and bool(latest.heartbeat.get("paused"))
+
+    def columns(self, kind: str, fields: Iterable[str]) -> dict[str, Floats]:
+        """Fields of the `train` events or of the `val` curve's points, as `History.columns` gives them."""
+        columns = {"train": self.train, "val": self.val}[kind]
+        return {field: columns[field] for field in fields}
 
     def curve(self, metric: str, split: str, smoothing: float = 0.0) -> Pyramid | None:
         """A metric's values over all events of a split (`train` or `val`), reduced as charts need it; None where it has
@@ -232,7 +231,7 @@ class _Curve:
 
 def number(value: object) -> float:
     """A number of an event as a float; NaN for what is missing or no number."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    return float(value) if is_number(value) else math.nan
 
 
 def lr_changes(steps: Floats, lr: Floats) -> list[float]:

@@ -136,7 +136,7 @@ class Watcher:
             self.data.pop(gone, None)
 
     def _row(self, run: Run) -> RunRow:
-        """The run's row, made anew only when its events changed, or while it is active and time may change its state."""
+        """The run's row, made anew only if its events changed, or while it is active and time may change its state."""
         try:
             status = os.stat(run.events_path)
             key = (status.st_size, status.st_mtime_ns)
@@ -199,7 +199,7 @@ def _make_row(run: Run, mark: str) -> RunRow:
         # Deleted in this moment, or not readable: the list goes on, the next look decides.
         return RunRow(run.name, "created", "", mark=mark)
     layers = summary.get("n_layer")
-    pid = (run.glance().start or {}).get("pid")
+    pid = (run.latest().start or {}).get("pid")
     architecture = str(summary.get("architecture") or "")
     return RunRow(
         name=run.name,

@@ -7,10 +7,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, NamedTuple
 
+from lmcore.runs.events import Event, is_number
 from lmcore.runs.history import History
-from lmcore.runs.run import Run, first_known, perplexity
+from lmcore.runs.run import Run
+from lmcore.runs.summary import finite_perplexity
+from lmcore.text import natural_key
 
 CURVE_FIELDS = {
     "train": ("step", "epoch", "tokens", "seconds", "loss", "epoch_loss", "lr", "grad_norm", "tokens_per_second"),
@@ -34,7 +38,7 @@ class Comparison:
     nothing ranks them.
 
     `curves[run][split][field]` are lists of equal length, split `train` or `val`; `differences[setting][run]` is a
-    value, None where unset.
+    value, None where unset; `substitutions[run]` are sentences on what stood in for something that was asked for.
     """
 
     rows: list[dict[str, Any]]
@@ -42,13 +46,15 @@ class Comparison:
     comparability: Comparability
     curves: dict[str, dict[str, dict[str, list[float | None]]]]
     differences: dict[str, dict[str, Any]]
+    substitutions: dict[str, list[str]]
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Compare runs.
 
     A row has the keys of `Run.summary`, and for each of val (the best evaluation) and test `*_word_perplexity` and
-    `*_bits_per_byte`; `best` marks the lowest of each architecture.
+    `*_bits_per_byte`; `best` marks the lowest of each architecture. `published_*_perplexity` of train, val and test is
+    that of `published_loss`, for runs with `eval.published_mean`.
     """
     histories = {run.name: run.history(max_train=MAX_POINTS) for run in runs}
     rows = sorted((_row(run, histories[run.name]) for run in runs), key=_place)
@@ -64,6 +70,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         comparability=comparability,
         curves={name: _curves(history) for name, history in histories.items()},
         differences=setting_differences({run.name: run.config_values() for run in runs}),
+        substitutions={name: found for name, history in histories.items() if (found := _substitutions(history))},
     )
 
 
@@ -73,15 +80,23 @@ def comparable(runs: Sequence[Run]) -> Comparability:
     for run in runs:
         info, config = run.info(), run.config_values()
         data = config.get("data", {})
-        text = (info.get("corpus_hash") or data.get("corpus"), data.get("val_fraction"), data.get("test_fraction"))
+        # The hash is that of the splits themselves, wherever they were cut.
+        text = info.get("corpus_hash") or (data.get("corpus"), data.get("val_fraction"), data.get("test_fraction"))
         texts.add(text)
         tokens.add((text, info.get("tokenizer_hash") or json.dumps(config.get("tokenizer"), sort_keys=True)))
     if len(texts) > 1:
-        return Comparability("nothing", "These runs were scored on different texts or splits: no figure ranks them.")
+        return Comparability(
+            "nothing", "These runs were scored on different texts or splits: their figures cannot be ranked."
+        )
     if len(tokens) > 1:
-        note = "These runs have different tokenizers: compare word perplexity or bits per byte, not token perplexity or loss."
+        note = (
+            "These runs have different tokenizers: compare word perplexity or bits per byte, "
+            "not token perplexity or loss."
+        )
         return Comparability("text", note)
-    return Comparability("tokens", "These runs share text, split and tokenizer: their perplexities can be compared.")
+    return Comparability(
+        "tokens", "These runs have the same text, splits and tokenizer: their perplexities can be compared."
+    )
 
 
 def setting_differences(configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -96,17 +111,52 @@ def setting_differences(configs: dict[str, dict[str, Any]]) -> dict[str, dict[st
     }
 
 
+def published_loss(loss: float, tokens: int, batch_size: int, block_size: int) -> float:
+    """The mean over batches of (NLL of the batch / (batch_size * block_size)), as some studies publish their loss.
+
+    It counts a short last batch as if it were full, and so reads a little lower than the exact `loss`, the mean over
+    all `tokens` that were scored.
+    """
+    batches = ceil(ceil(tokens / block_size) / batch_size)
+    return loss * tokens / (batches * batch_size * block_size)
+
+
 def _row(run: Run, history: History) -> dict[str, Any]:
     row = run.summary()
-    tests = [event for event in history.eval if event.get("split") == "test"]
-    for split, event in (("val", history.best()), ("test", tests[-1] if tests else None)):
+    for split, event in (("val", history.latest.best), ("test", history.latest.test)):
         for measure in ("word_perplexity", "bits_per_byte"):
             row[f"{split}_{measure}"] = (event or {}).get(measure)
-    return row
+    losses = _published_losses(row, run.config_values(), history)
+    return row | {f"published_{split}_perplexity": finite_perplexity(loss) for split, loss in losses.items()}
 
 
-def _place(row: dict[str, Any]) -> tuple[str, int, str, str]:
-    return (row["architecture"] or "", row["n_layer"] or 0, row["optimizer"] or "", row["name"])
+def _published_losses(row: dict[str, Any], config: dict[str, Any], history: History) -> dict[str, float | None]:
+    losses: dict[str, float | None] = {"train": None, "val": None, "test": None}
+    if config.get("eval", {}).get("published_mean") is not True:
+        return losses
+    training, block_size = config["training"], config["model"]["block_size"]
+    for split, event in (("val", history.latest.best), ("test", history.latest.test)):
+        tokens = (event or {}).get("tokens_scored")
+        if row[f"{split}_loss"] is not None and is_number(tokens) and tokens > 0:
+            losses[split] = published_loss(row[f"{split}_loss"], int(tokens), training["batch_size"], block_size)
+    filled = _filled(history.latest.train, training["batch_size"] * training.get("accumulate", 1) * block_size)
+    if row["train_loss"] is not None and filled is not None:
+        losses["train"] = row["train_loss"] * filled
+    return losses
+
+
+def _filled(train: Event | None, places: int) -> float | None:
+    """Which share of the places of its batches a run has filled with tokens so far; `places` are those of a step."""
+    tokens, step = (train or {}).get("tokens"), (train or {}).get("step")
+    return tokens / (step * places) if is_number(tokens) and is_number(step) and step > 0 else None
+
+
+def _substitutions(history: History) -> list[str]:
+    return [str(event.get("message")) for event in history.distinct_warnings() if event.get("what") == "substitution"]
+
+
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    return (row["architecture"] or "", row["n_layer"] or 0, row["optimizer"] or "", natural_key(row["name"]))
 
 
 def _ranking_column(rows: list[dict[str, Any]], level: str) -> str | None:
@@ -122,10 +172,13 @@ def _curves(history: History) -> dict[str, dict[str, list[float | None]]]:
         split: {field: [event.get(field) for event in events[split]] for field in fields}
         for split, fields in CURVE_FIELDS.items()
     }
-    curves["train"]["perplexity"] = [
-        perplexity(first_known(event.get("epoch_loss"), event.get("loss"))) for event in events["train"]
-    ]
+    curves["train"]["perplexity"] = [finite_perplexity(_train_loss(event)) for event in events["train"]]
     return curves
+
+
+def _train_loss(event: Event) -> float | None:
+    """The epoch's running average, as in the table; else the mean since the last report."""
+    return next((loss for loss in (event.get("epoch_loss"), event.get("loss")) if is_number(loss)), None)
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -7,16 +7,19 @@ overfitting from underfitting (Goodfellow et al., Deep Learning, 2016, chapters 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import fmean, median, pstdev
-from typing import TypeGuard
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
-from lmcore.runs.history import History
+if TYPE_CHECKING:
+    import numpy as np
 
 Losses = Sequence[float | None]
 
+# Train events that are looked at.
+POINTS = 2000
 WINDOW = 5
 RECENT_EVALS = 4
 # Fewer reports than this may be the warm-up.
@@ -28,6 +31,13 @@ NOISY = 0.05
 DIVERGED = 0.25
 # A model that has lost less than this share of its first loss has learned little more than which tokens are frequent.
 LITTLE = 0.4
+
+
+class RunColumns(Protocol):
+    """The fields of a run's curves as arrays: `History`, or the columns that the screen keeps."""
+
+    def columns(self, kind: str, fields: Iterable[str]) -> Mapping[str, np.ndarray]:
+        """Fields of the `train` events or of the `val` curve's points, float64 [N], NaN where there is no number."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +77,18 @@ class Sign:
     remedy: str
 
 
-def curves_of(history: History) -> Curves:
-    """The curves of a run: its train events and its evaluations of the val split."""
-    val = history.evaluations("val")
+def curves_of(run: RunColumns) -> Curves:
+    """The curves of a run, of long ones every n-th train event and the last."""
+    train, val = run.columns("train", ("step", "loss")), run.columns("val", ("step", "loss", "accuracy"))
+    count = len(train["step"])
+    kept = range(0, count, -(-count // POINTS) or 1)
+    at = [*kept, count - 1] if count and kept[-1] < count - 1 else list(kept)
     return Curves(
-        train_steps=[event["step"] for event in history.train],
-        train_losses=[event.get("loss") for event in history.train],
-        val_steps=[event["step"] for event in val],
-        val_losses=[event.get("loss") for event in val],
-        val_accuracies=[event.get("accuracy") for event in val],
+        train_steps=train["step"][at].tolist(),
+        train_losses=_or_none(train["loss"][at]),
+        val_steps=val["step"].tolist(),
+        val_losses=_or_none(val["loss"]),
+        val_accuracies=_or_none(val["accuracy"]),
     )
 
 
@@ -105,8 +118,8 @@ def diagnose(curves: Curves) -> list[Sign]:
 
 _DIVERGENCE = Sign(
     "divergence",
-    "The training loss is not a finite number any more.",
-    "Lower optimizer.lr, clip gradients (optimizer.grad_clip 1.0), add schedule.warmup_steps.",
+    "The training loss is no longer a finite number.",
+    "Lower optimizer.lr, clip gradients (optimizer.grad_clip 1.0), or add schedule.warmup_steps.",
 )
 
 
@@ -115,7 +128,7 @@ def _divergence(train: list[float]) -> Sign | None:
     best, now = min(medians), medians[-1]
     if now < best + max(0.5, DIVERGED * best):
         return None
-    message = f"The training loss rose from {best:.2f} to {now:.2f}: it diverges."
+    message = f"The training loss rose from {best:.2f} to {now:.2f}: training diverges."
     return Sign("divergence", message, _DIVERGENCE.remedy)
 
 
@@ -123,11 +136,12 @@ def _plateau(train: list[float]) -> Sign | None:
     first, now = train[0], fmean(train[-WINDOW:])
     if len(train) < PLATEAU_REPORTS or not _is_flat(train) or now < first * (1 - LITTLE):
         return None
-    message = f"The training loss has stayed near {now:.2f} since the first half: an early plateau."
+    message = f"The training loss has stayed near {now:.2f} for half of the run: an early plateau."
     return Sign(
         "plateau",
         message,
-        "Add schedule.warmup_steps, change optimizer.lr by a factor of 3, or put the norms first (model.norm_position pre).",
+        "Add schedule.warmup_steps, change optimizer.lr by a factor of 3, or normalize before each sublayer "
+        "(model.norm_position pre).",
     )
 
 
@@ -144,17 +158,20 @@ def _overfit(curves: Curves) -> Sign | None:
         return None
     accuracies = curves.val_accuracies
     then, now = (accuracies[at], accuracies[last_at]) if len(accuracies) == len(curves.val_losses) else (None, None)
-    rose = f"Validation loss rose from {best:.3f} (step {curves.val_steps[at]:,.0f}) to {last:.3f} while training loss fell"
+    rise = f"from {best:.3f} (step {curves.val_steps[at]:,.0f}) to {last:.3f}"
+    rose = f"Validation loss rose {rise} while training loss fell"
     if then is not None and now is not None and now > then:
         return Sign(
             "overconfident",
-            f"{rose}, but accuracy still rises, from {then:.1%} to {now:.1%}: the model is too sure of itself where it errs.",
+            f"{rose}, but accuracy still rises, from {then:.1%} to {now:.1%}: the model is overconfident when it is "
+            "wrong.",
             "Add training.label_smoothing 0.1 or stop earlier; the best checkpoint is kept.",
         )
     return Sign(
         "overfit",
         f"{rose}: overfitting.",
-        "Stop early (training.patience 3), add model.dropout or optimizer.weight_decay, use more text or a smaller model.",
+        "Stop early (training.patience 3), add model.dropout or optimizer.weight_decay, or use more text or a smaller "
+        "model.",
     )
 
 
@@ -164,11 +181,12 @@ def _noisy(train: list[float]) -> Sign | None:
     noise = pstdev([b - a for a, b in pairwise(recent)]) / math.sqrt(2)
     if noise < NOISY * fmean(recent):
         return None
-    message = f"The training loss jumps by {noise:.2f} from report to report."
+    message = f"The training loss varies by {noise:.2f} from one report to the next: it is noisy."
     return Sign(
         "noisy",
         message,
-        "Enlarge training.batch_size or training.accumulate, lower optimizer.lr, clip gradients (optimizer.grad_clip 1.0).",
+        "Increase training.batch_size or training.accumulate, lower optimizer.lr, or clip gradients "
+        "(optimizer.grad_clip 1.0).",
     )
 
 
@@ -184,7 +202,7 @@ def _underfit(curves: Curves, train: list[float]) -> Sign | None:
     return Sign(
         "underfit",
         message,
-        "Enlarge the model (model.n_layer, model.n_embd), lower model.dropout, or raise optimizer.lr.",
+        "Increase the size of the model (model.n_layer, model.n_embd), lower model.dropout, or raise optimizer.lr.",
     )
 
 
@@ -192,9 +210,9 @@ def _healthy(curves: Curves) -> Sign:
     pairs = _paired(curves)
     falling = len(pairs) > 1 and pairs[-2][0] - pairs[-1][0] > FLAT / 2 * pairs[-1][0]
     if falling:
-        return Sign("healthy", "Training and validation loss fall together.", "Go on: more steps still help.")
+        return Sign("healthy", "Training and validation loss fall together.", "Continue: more steps still help.")
     return Sign(
-        "healthy", "Nothing unusual in the curves.", "Go on, and watch the gap between validation and training loss."
+        "healthy", "Nothing unusual in the curves.", "Continue, and watch the gap between validation and training loss."
     )
 
 
@@ -232,6 +250,10 @@ def _slope(values: list[float]) -> float:
     return sum((i - centre) * (value - mean) for i, value in enumerate(values)) / sum(
         (i - centre) ** 2 for i in range(n)
     )
+
+
+def _or_none(losses: np.ndarray) -> list[float | None]:
+    return [loss if math.isfinite(loss) else None for loss in losses.tolist()]
 
 
 def _finite(loss: float | None) -> TypeGuard[float]:

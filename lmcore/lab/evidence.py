@@ -19,7 +19,7 @@ def gather(runs: list[Run]) -> list[Evidence]:
 
 def _look(run: Run) -> Evidence | None:
     try:
-        start = run.glance().start or {}
+        start = run.latest().start or {}
         summary = run.summary()
         config = run.config_values()
     except (LmError, OSError):

@@ -13,6 +13,7 @@ from lmcore.runs.checkpoints import (
 )
 from lmcore.runs.control import ControlReader
 from lmcore.runs.events import EventTail, EventWriter
+from lmcore.runs.fold import Fold, Latest
 from lmcore.runs.history import History, load_curve
 from lmcore.runs.process import identity
 from lmcore.runs.run import Run
@@ -23,7 +24,9 @@ __all__ = [
     "ControlReader",
     "EventTail",
     "EventWriter",
+    "Fold",
     "History",
+    "Latest",
     "Run",
     "clean_leftovers",
     "create_run",

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lmcore.errors import LmError
-from lmcore.runs.lines import FULL_DISK, write_error
+from lmcore.files import replacing, sync
+from lmcore.runs.lines import FULL_DISK
 from lmcore.runs.process import is_alive, started
 
 MANIFEST = "manifest.json"
@@ -91,7 +92,7 @@ def verify_checkpoint(folder: Path) -> None:
     hint = (
         f"{intact.path} is intact: use that one."
         if intact
-        else "No other checkpoint of this run is intact: train it again."
+        else "This run has no other intact checkpoint: train it again."
     )
     raise LmError(f"The checkpoint {folder} is damaged: {problem}.", hint)
 
@@ -103,15 +104,9 @@ def set_pointer(run_path: Path, pointer: str, folder: Path) -> None:
         LmError: the disk is full or cannot be written; the pointer is as it was.
     """
     assert pointer in POINTERS, pointer
-    target = run_path / pointer
-    temporary = run_path / f".{pointer}.{os.getpid()}"
-    try:
-        _write_synced(temporary, f"{folder.name}\n")
-        temporary.replace(target)
-        _sync(run_path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise write_error(target, error) from error
+    hint = f"Check that there is free space, then continue with `lm train --resume {run_path.name}`."
+    with replacing(run_path / pointer, hint, durable=True) as temporary:
+        temporary.write_text(f"{folder.name}\n", encoding="utf-8")
 
 
 def read_pointer(run_path: Path, pointer: str) -> Path | None:
@@ -166,7 +161,7 @@ def _put_in_place(hidden: Path, final: Path) -> None:
         old = _hidden(final, "old")
         final.rename(old)
     hidden.rename(final)
-    _sync(final.parent)
+    sync(final.parent)
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -179,19 +174,20 @@ def _hidden(final: Path, purpose: str) -> Path:
 def _write_manifest(folder: Path, step: int) -> None:
     files = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        _sync(path)
+        sync(path)
         files[path.relative_to(folder).as_posix()] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
     manifest = {"step": step, "time": round(time.time(), 3), "files": files}
-    _write_synced(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    sync(folder / MANIFEST)
     for inner in [path for path in folder.rglob("*") if path.is_dir()]:
-        _sync(inner)
-    _sync(folder)
+        sync(inner)
+    sync(folder)
 
 
 def _problem(folder: Path) -> str | None:
     """The first thing wrong with a checkpoint, or None."""
     if not folder.is_dir():
-        return "the folder is missing"
+        return "its folder is missing"
     try:
         files: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         expected = {name: (int(entry["bytes"]), str(entry["sha256"])) for name, entry in files.items()}
@@ -222,21 +218,6 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def _says_full(error: Exception) -> bool:
     """safetensors reports a full disk as an error of its own, in words."""
     return "No space left on device" in str(error)
@@ -246,11 +227,11 @@ def _explain(run_path: Path, final: Path, error: Exception) -> LmError:
     if isinstance(error, OSError) and error.errno not in FULL_DISK and not _says_full(error):
         return LmError(
             f"The checkpoint {final} could not be written: {error.strerror or error}.",
-            "Check the folder and that you may write in it.",
+            "Check that you have permission to write in that folder.",
         )
     older = read_pointer(run_path, "last")
     kept = f"{older.name} is intact. " if older else ""
     return LmError(
         f"The disk is full: the checkpoint {final} could not be written.",
-        f"{kept}Free some space, then go on with `lm train --resume {run_path.name}`.",
+        f"{kept}Free some space, then continue with `lm train --resume {run_path.name}`.",
     )

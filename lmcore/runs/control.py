@@ -1,4 +1,4 @@
-"""Requests to a running training, through `control.jsonl` (docs/design.md, "Control")."""
+"""Requests to the process that trains a run, through `control.jsonl` (docs/design.md, "Control")."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.errors import UsageError
-from lmcore.runs.lines import LineTail, LineWriter
+from lmcore.runs.lines import LineTail, LineWriter, end_of_lines
 
 CONTROL_FILE = "control.jsonl"
 ACTIONS = ("pause", "resume", "checkpoint", "stop")
@@ -22,7 +22,7 @@ def write_request(path: Path, action: str) -> str:
         LmError: the file cannot be written.
     """
     if action not in ACTIONS:
-        raise UsageError(f"A training cannot be asked to '{action}'.", f"Ask for one of {', '.join(ACTIONS)}.")
+        raise UsageError(f"There is no action '{action}'.", f"Choose one of {', '.join(ACTIONS)}.")
     request_id = os.urandom(8).hex()
     writer = LineWriter(path)
     writer.append({"id": request_id, "time": round(time.time(), 3), "action": action})
@@ -31,16 +31,16 @@ def write_request(path: Path, action: str) -> str:
 
 
 class ControlReader:
-    """The training's side. What stood in the file before is for an earlier process: create it before the `start` event
-    is written.
+    """The training process's side. Earlier requests in the file were for an earlier process: create the reader before
+    the `start` event is written.
     """
 
     def __init__(self, path: Path) -> None:
-        self._lines = LineTail(path, from_end=True)
+        self._lines = LineTail(path, offset=end_of_lines(path))
 
     def poll(self) -> list[dict[str, Any]]:
-        """New requests, in order, each with `id` and `action` (which may be unknown: then it is for the training to
-        refuse).
+        """New requests, in order, each with `id` and `action` (which may be unknown: the training process refuses
+        it).
         """
         return [
             request

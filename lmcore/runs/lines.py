@@ -73,19 +73,18 @@ class LineWriter:
 class LineTail:
     """Reads what was appended since the last look.
 
-    A last line without its newline waits for the rest. A file that was truncated or replaced is read again from its
-    beginning, and `resets` counts that. Lines that are not JSON objects are skipped, and `skipped` counts them.
+    `offset` is the byte to begin at, where a line begins. A last line without its newline waits for the rest. A file
+    that was truncated or replaced is read again from its beginning, and `resets` counts that. Lines that are not JSON
+    objects are skipped, and `skipped` counts them.
     """
 
-    def __init__(self, path: Path, *, from_end: bool = False) -> None:
+    def __init__(self, path: Path, *, offset: int = 0) -> None:
         self.path = path
         self.skipped = 0
         self.resets = 0
-        self._offset = 0
+        self._offset = offset
         self._partial = b""
         self._inode: int | None = None
-        if from_end:
-            self.poll_lines(keep=False)
 
     def poll(self, max_bytes: int = 8 * CHUNK_BYTES) -> list[dict[str, Any]]:
         """Objects appended since the last call, at most `max_bytes` of them (the next call goes on); empty when there
@@ -100,7 +99,7 @@ class LineTail:
                 found.append(value)
         return found
 
-    def poll_lines(self, max_bytes: int | None = None, *, keep: bool = True) -> list[bytes]:
+    def poll_lines(self, max_bytes: int) -> list[bytes]:
         """Like `poll`, but whole lines as bytes, empty ones left out."""
         try:
             file = self.path.open("rb")
@@ -114,7 +113,7 @@ class LineTail:
                 self._offset, self._partial = 0, b""
             self._inode = status.st_ino
             file.seek(self._offset)
-            left = max_bytes if max_bytes is not None else status.st_size + CHUNK_BYTES
+            left = max_bytes
             while left > 0 and (chunk := file.read(min(CHUNK_BYTES, left))):
                 left -= len(chunk)
                 self._offset += len(chunk)
@@ -122,10 +121,30 @@ class LineTail:
                 if not newline:
                     self._partial += rest
                     continue
-                if keep:
-                    lines.extend(line for line in (self._partial + whole).split(b"\n") if line)
+                lines.extend(line for line in (self._partial + whole).split(b"\n") if line)
                 self._partial = rest
         return lines
+
+
+def end_of_lines(path: Path) -> int:
+    """The byte where the last whole line of a file ends; 0 if there is none."""
+    try:
+        file = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        return 0
+    with file:
+        return last_line_end(file.fileno(), os.fstat(file.fileno()).st_size)
+
+
+def last_line_end(fd: int, size: int) -> int:
+    """The byte where the last whole line before byte `size` of an open file ends; 0 if there is none."""
+    while size > 0:
+        begin = max(0, size - CHUNK_BYTES)
+        newline = os.pread(fd, size - begin, begin).rfind(b"\n")
+        if newline >= 0:
+            return begin + newline + 1
+        size = begin
+    return 0
 
 
 def to_json(values: dict[str, Any]) -> str:
@@ -143,11 +162,11 @@ def write_error(path: Path, error: OSError) -> LmError:
     if error.errno in FULL_DISK:
         return LmError(
             f"The disk is full: {path} could not be written.",
-            "Free some space, then go on with `lm train --resume RUN`.",
+            "Free some space, then continue with `lm train --resume RUN`.",
         )
     return LmError(
         f"{path} could not be written: {error.strerror}.",
-        "Check that the folder is there and that you may write in it.",
+        "Check that the folder exists and that you have permission to write there.",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +12,10 @@ from lmcore.errors import LmError, UsageError
 from lmcore.runs.checkpoints import POINTERS, Checkpoint, checkpoint_name, list_checkpoints, read_pointer
 from lmcore.runs.control import CONTROL_FILE, write_request
 from lmcore.runs.events import EVENTS_FILE, EventWriter
-from lmcore.runs.glance import Glance, glance
+from lmcore.runs.fold import Latest
 from lmcore.runs.history import History
 from lmcore.runs.process import host, is_alive
+from lmcore.runs.summary import figures, latest_events
 
 if TYPE_CHECKING:
     from lmcore.config import Config
@@ -37,7 +37,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen: tuple[tuple[int, int, int], Glance] | None = None
+        self._seen: tuple[tuple[int, int, int], Latest] | None = None
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -59,7 +59,7 @@ class Run:
 
     @cached_property
     def events(self) -> EventWriter:
-        """Appends events; for the training process only."""
+        """Appends events; for the process that trains the run only."""
         return EventWriter(self.events_path)
 
     def config_values(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class Run:
             return {}
         except (OSError, ValueError) as error:
             raise LmError(
-                f"{self.path / CONFIG_FILE} cannot be read: {error}.", "Correct it, or remove the run."
+                f"{self.path / CONFIG_FILE} cannot be read: {error}.", "Correct the file, or remove the run."
             ) from error
 
     def config(self) -> Config:
@@ -97,20 +97,20 @@ class Run:
         """Everything that happened; with `max_train`, at most that many train events, evenly spaced."""
         return History.load(self.events_path, max_train=max_train)
 
-    def glance(self) -> Glance:
-        """The events that matter now; read again only when the file has changed."""
+    def latest(self) -> Latest:
+        """The events that decide how the run stands; read again only when the file has changed."""
         try:
             status = self.events_path.stat()
         except OSError:
-            return Glance()
+            return Latest()
         key = (status.st_ino, status.st_size, status.st_mtime_ns)
         if self._seen is None or self._seen[0] != key:
-            self._seen = (key, glance(self.events_path))
+            self._seen = (key, latest_events(self.events_path))
         return self._seen[1]
 
     def state(self) -> str:
         """`created`, `running`, `paused`, `finished`, `stopped`, `crashed` or `stale` (docs/design.md, "Events")."""
-        now = self.glance()
+        now = self.latest()
         if now.start is None:
             return "created"
         if now.finish is not None:
@@ -122,29 +122,29 @@ class Run:
         return "paused" if now.heartbeat and now.heartbeat.get("paused") else "running"
 
     def is_active(self) -> bool:
-        """Whether a process is still training it: running, paused, or silent but alive on this machine."""
+        """Whether a process still trains it: running, paused, or silent but alive on this machine."""
         state = self.state()
-        return state in ("running", "paused") or (state == "stale" and self._is_local(self.glance()))
+        return state in ("running", "paused") or (state == "stale" and self._is_local(self.latest()))
 
     def when(self) -> float:
         """When something happened last: the last event, else the creation. Unix seconds."""
-        last = self.glance().last_time
+        last = self.latest().last_time
         if last is not None:
             return last
         created = self.info().get("created")
         return float(created) if isinstance(created, int | float) else self.path.stat().st_mtime
 
     def request(self, action: str) -> str:
-        """Ask the training to `pause`, `resume`, `checkpoint` or `stop`; the id that its answering `control` event
-        carries.
+        """Ask the process that trains this run to `pause`, `resume`, `checkpoint` or `stop`; returns the id that the
+        answering `control` event carries.
 
         Raises:
-            UsageError: nobody is training this run, or there is no such action.
+            UsageError: no process trains this run, or there is no such action.
         """
         if not self.is_active():
             raise UsageError(
-                f"Run {self.name!r} is not training: it is {self.state()}.",
-                f"`lm train --resume {self.name}` goes on with it.",
+                f"The run '{self.name}' is not training: it is {self.state()}.",
+                f"Continue it with `lm train --resume {self.name}`.",
             )
         return write_request(self.control_path, action)
 
@@ -172,48 +172,20 @@ class Run:
             if which in POINTERS
             else f"checkpoint {which if isinstance(which, str) else checkpoint_name(which)}"
         )
-        hint = f"There are those of the steps {', '.join(steps)}, and 'last'." if steps else "It has none yet."
-        raise LmError(f"Run {self.name!r} has no {wanted}.", hint)
+        hint = f"Choose 'last' or one of the steps {', '.join(steps)}." if steps else "It has no checkpoints yet."
+        raise LmError(f"The run '{self.name}' has no {wanted}.", hint)
 
     def summary(self) -> dict[str, Any]:
-        """One line of a table; what is not known is None. Losses in nats a token, `when` in Unix seconds.
-
-        `val_loss` is that of the best evaluation, `train_perplexity` the epoch's running average with dropout on.
+        """The run's line in a table: its name and preset, the settings of `headline_of`, `state`, the numbers of
+        `figures`, and `when` something happened last in Unix seconds. What is not known is None.
         """
-        now = self.glance()
         info = self.info()
-        start, train, finish = now.start or {}, now.train or {}, now.finish or {}
-        ended: dict[str, Any] = finish.get("summary") or {}
-        val, best, test = now.val or {}, now.best or {}, now.test or {}
-        model = self._headline(info)
-        train_loss = first_known(ended.get("train_loss"), train.get("epoch_loss"), train.get("loss"))
-        val_loss = first_known(best.get("loss"), ended.get("val_loss"), val.get("loss"))
-        test_loss = first_known(test.get("loss"), ended.get("test_loss"))
-        parameters = start.get("parameters") or {}
         return {
             "name": self.name,
             "preset": info.get("preset"),
-            **model,
+            **self._headline(info),
             "state": self.state(),
-            "step": first_known(finish.get("step"), train.get("step")),
-            "total_steps": start.get("total_steps"),
-            "epoch": train.get("epoch"),
-            "tokens": first_known(ended.get("tokens"), train.get("tokens")),
-            "train_loss": train_loss,
-            "train_perplexity": perplexity(train_loss),
-            "val_loss": val_loss,
-            "val_perplexity": perplexity(val_loss),
-            "test_loss": test_loss,
-            "test_perplexity": perplexity(test_loss),
-            "bits_per_byte": first_known(
-                test.get("bits_per_byte"), ended.get("bits_per_byte"), best.get("bits_per_byte")
-            ),
-            "best_step": first_known(best.get("step"), ended.get("best_step")),
-            "parameters": parameters.get("total"),
-            "learnable": parameters.get("learnable"),
-            "seconds": first_known(ended.get("seconds"), train.get("seconds")),
-            "tokens_per_second": first_known(ended.get("tokens_per_second"), train.get("tokens_per_second")),
-            "memory_bytes": first_known(ended.get("peak_memory_bytes"), train.get("memory_bytes")),
+            **figures(self.latest()),
             "when": self.when(),
         }
 
@@ -230,10 +202,10 @@ class Run:
             values = {}
         return headline_of(values)
 
-    def _is_local(self, now: Glance) -> bool:
+    def _is_local(self, now: Latest) -> bool:
         return now.start is not None and now.start.get("host") in (None, host())
 
-    def _process_lives(self, now: Glance) -> bool:
+    def _process_lives(self, now: Latest) -> bool:
         pid = (now.start or {}).get("pid")
         return isinstance(pid, int) and is_alive(pid, (now.start or {}).get("pid_started"))
 
@@ -247,13 +219,3 @@ def headline_of(values: dict[str, Any]) -> dict[str, Any]:
         "optimizer": values.get("optimizer", {}).get("name"),
         "dataset": values.get("data", {}).get("corpus"),
     }
-
-
-def perplexity(loss: float | None) -> float | None:
-    """exp(loss); None for None, and where it is too large for a number."""
-    return math.exp(loss) if loss is not None and loss < 700 else None
-
-
-def first_known(*values: Any) -> Any:
-    """The first value that is known."""
-    return next((value for value in values if value is not None), None)

@@ -23,20 +23,20 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 def runs_root() -> Path:
-    """Where runs lie: `$LM_RUNS`, else `./checkpoints`."""
+    """Where runs are: `$LM_RUNS`, else `./checkpoints`."""
     return Path(os.environ.get("LM_RUNS") or "checkpoints").expanduser()
 
 
 def check_name(name: str) -> None:
-    """Refuse what cannot be a run's name.
+    """Refuse what is not a valid run name.
 
     Raises:
         UsageError: other characters than letters, digits, `.`, `_`, `-`; a leading dot or dash; over 100 characters.
     """
     if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
         raise UsageError(
-            f"{name[:MAX_NAME]!r} is not a name for a run.",
-            f"Use letters, digits, '.', '_' and '-', at most {MAX_NAME}, and begin with a letter or digit.",
+            f"{name[:MAX_NAME]!r} is not a valid run name.",
+            f"Use letters, digits, '.', '_' and '-', at most {MAX_NAME} characters; begin with a letter, digit or '_'.",
         )
 
 
@@ -46,7 +46,7 @@ def create_run(name: str, config: Config, info: dict[str, Any], root: Path | Non
     `info` is who made it (docs/design.md); tables show its `preset`. `created` (Unix seconds) is added.
 
     Raises:
-        UsageError: `name` is not a name, or that run is there already.
+        UsageError: `name` is not valid, or that run exists already.
         LmError: the directory cannot be written.
     """
     check_name(name)
@@ -85,7 +85,7 @@ def find_run(name_or_path: str | Path, root: Path | None = None) -> Run:
     """A run by name, or by the path of its directory.
 
     Raises:
-        UsageError: there is none; the hint names the nearest.
+        UsageError: there is no such run; the hint names the most similar one.
     """
     root = runs_root() if root is None else root
     text = str(name_or_path)
@@ -94,9 +94,9 @@ def find_run(name_or_path: str | Path, root: Path | None = None) -> Run:
     if text and is_run(Path(text)):
         return Run(Path(text).resolve())
     names = [run.name for run in list_runs(root)]
-    otherwise = "`lm runs` lists what is there." if names else "Start one with `lm train`."
+    otherwise = "`lm runs` lists all runs." if names else "Start one with `lm train`."
     hint = did_you_mean(text, names, otherwise, cutoff=0.5)
-    raise UsageError(f"There is no run {text!r} in {root}.", hint)
+    raise UsageError(f"There is no run '{text}' in {root}.", hint)
 
 
 def newest_run(root: Path | None = None) -> Run:
@@ -127,18 +127,19 @@ def rename_run(run: Run, new: str) -> Run:
     """Give a run another name; returns it at its new place.
 
     Raises:
-        UsageError: it is running, `new` is not a name, or a run of that name is there.
+        UsageError: it is running, `new` is not valid, or a run of that name exists.
     """
     check_name(new)
     _refuse_while_running(run, "renamed")
     place = run.path.with_name(new)
     if place.exists():
-        raise UsageError(f"There is already a run {new!r}.", "Choose another name.")
+        raise UsageError(f"There is already a run '{new}'.", "Choose another name.")
     try:
         run.path.rename(place)
     except OSError as error:
         raise LmError(
-            f"{run.path} could not be renamed: {error.strerror}.", "Check that you may write in the folder above it."
+            f"{run.path} could not be renamed: {error.strerror}.",
+            "Check that you have permission to write in its parent folder.",
         ) from error
     return Run(place)
 
@@ -157,17 +158,21 @@ def remove_run(run: Run) -> None:
         shutil.rmtree(hidden)
     except OSError as error:
         raise LmError(
-            f"{run.path} could not be removed: {error.strerror}.", "Check that you may write in it."
+            f"{run.path} could not be removed: {error.strerror}.",
+            "Check that you have permission to write in it and in its parent folder.",
         ) from error
 
 
 def _refuse_while_running(run: Run, what: str) -> None:
     if run.is_active():
-        raise UsageError(f"Run {run.name!r} is still training and cannot be {what}.", "Stop it first.")
+        raise UsageError(
+            f"The run '{run.name}' is still training and cannot be {what}.",
+            f"Stop it first: `lm control {run.name} stop`.",
+        )
 
 
 def _already_there(place: Path) -> UsageError:
     return UsageError(
-        f"There is already a run {place.name!r} in {place.parent}.",
-        f"Go on with it by `--resume {place.name}`, or choose another name with `--run NAME`.",
+        f"There is already a run '{place.name}' in {place.parent}.",
+        f"Continue it with `--resume {place.name}`, or choose another name with `--run NAME`.",
     )

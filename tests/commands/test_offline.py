@@ -146,7 +146,7 @@ def test_a_tiny_run_offline_records_what_was_replaced(bare: Path) -> None:
     )
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    (sentence,) = [line.removeprefix("note: ") for line in err.splitlines() if "Offline: " in line]
+    (sentence,) = [line.removeprefix("warning: ") for line in err.splitlines() if "Offline: " in line]
     events = Run(Path(os.environ["LM_RUNS"]) / "t").history().warnings
     assert [event["message"] for event in events if event["what"] == "substitution"] == [sentence]
 

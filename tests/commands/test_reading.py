@@ -121,10 +121,10 @@ class TestCompare:
         answer = lm("compare", "exp1..exp10", "--prompt", "9 green", "--max-new-tokens", "8")
         assert answer.code == 0
         lines = answer.out.splitlines()
-        assert [line.split()[0].rstrip("*") for line in lines[1:4]] == ["exp1", "exp10", "exp2"]
+        assert [line.split()[0].rstrip("*") for line in lines[1:4]] == ["exp1", "exp2", "exp10"]
         assert "no run exp3" in answer.err
         difference = next(line for line in lines if line.startswith("optimizer.lr"))
-        assert difference.split() == ["optimizer.lr", "0.01", "0.01", "0.02"]
+        assert difference.split() == ["optimizer.lr", "0.01", "0.02", "0.01"]
         assert "perplexity (log scale)" in answer.out
         assert "epoch" in answer.out
         assert answer.out.count("9 green") == 3

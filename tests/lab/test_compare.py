@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lmcore.config import Config
+from lmcore.data import load_data
 from lmcore.lab import compare
+from lmcore.lab.compare import published_loss
 from lmcore.runs import Run, create_run, identity
 
 
@@ -18,9 +22,11 @@ def a_run(
     *,
     val: float = 2.0,
     test: dict[str, float] | None = None,
-    **info: Any,
+    corpus_hash: str | None = "c",
+    tokenizer_hash: str | None = "t",
 ) -> Run:
-    run = create_run(name, Config().with_settings(settings or {}), {"corpus_hash": "c", "tokenizer_hash": "t", **info})
+    info = {"corpus_hash": corpus_hash, "tokenizer_hash": tokenizer_hash}
+    run = create_run(name, Config().with_settings(settings or {}), info)
     run.events.write("start", parameters={"total": 10, "learnable": 8}, resumed_from=None, **identity())
     run.events.write("train", step=1, epoch=0.5, tokens=100, seconds=1.0, loss=3.0, epoch_loss=float("nan"))
     run.events.write(
@@ -91,20 +97,42 @@ def test_word_perplexity_is_that_of_the_best_evaluation() -> None:
     assert [row["val_word_perplexity"] for row in table.rows] == [50.0, 50.0]
 
 
-@pytest.mark.parametrize("other", [{"corpus_hash": "other"}, {"settings": {"data.val_fraction": 0.2}}])
-def test_other_texts_or_splits_rank_nothing(other: dict[str, Any]) -> None:
-    table = compare([a_run("a"), a_run("b", other.get("settings"), corpus_hash=other.get("corpus_hash", "c"))])
+def test_other_texts_rank_nothing() -> None:
+    table = compare([a_run("a"), a_run("b", corpus_hash="other")])
     assert table.comparability.level == "nothing"
     assert table.best_by is None
     assert not any(row["best"] for row in table.rows)
 
 
+def test_fractions_that_cut_nothing_do_not_make_another_text(tmp_path: Path) -> None:
+    """The hash that training writes covers the cut of a text without splits, and only that."""
+    whole, own = tmp_path / "whole.txt", tmp_path / "own"
+    whole.write_text("a green bottle on the wall\n" * 300)
+    own.mkdir()
+    for split in ("train", "val", "test"):
+        (own / f"{split}.txt").write_text(f"{split} of a green bottle on the wall\n" * 100)
+
+    def level(corpus: Path) -> str:
+        runs = []
+        for fraction in (0.1, 0.2):
+            settings = {"data.corpus": str(corpus), "data.val_fraction": fraction, "tokenizer.kind": "char"}
+            data = load_data(Config().with_settings(settings), cache_dir=tmp_path / "cache")
+            runs.append(a_run(f"{corpus.stem}-{fraction}", settings, corpus_hash=data.corpus_hash))
+        return compare(runs).comparability.level
+
+    assert level(own) == "tokens"
+    assert level(whole) == "nothing"
+
+
 def test_runs_without_hashes_are_told_apart_by_their_settings() -> None:
-    none = {"corpus_hash": None, "tokenizer_hash": None}
-    same, chars = a_run("a", **none), a_run("b", {"tokenizer.kind": "char"}, **none)
-    assert compare([same, a_run("c", **none)]).comparability.level == "tokens"
-    assert compare([same, chars]).comparability.level == "text"
-    assert compare([same, a_run("d", {"data.corpus": "emma.txt"}, **none)]).comparability.level == "nothing"
+    def unhashed(name: str, settings: dict[str, Any]) -> Run:
+        return a_run(name, settings, corpus_hash=None, tokenizer_hash=None)
+
+    same = unhashed("a", {})
+    assert compare([same, unhashed("c", {})]).comparability.level == "tokens"
+    assert compare([same, unhashed("b", {"tokenizer.kind": "char"})]).comparability.level == "text"
+    assert compare([same, unhashed("d", {"data.corpus": "emma.txt"})]).comparability.level == "nothing"
+    assert compare([same, unhashed("e", {"data.val_fraction": 0.2})]).comparability.level == "nothing"
 
 
 def test_only_settings_that_differ_are_named() -> None:
@@ -135,3 +163,59 @@ def test_a_comparison_is_plain_data_also_of_empty_runs() -> None:
     assert table.best_by is None
     json.dumps([table.rows, table.curves, table.differences, table.comparability], allow_nan=False)
     assert compare([]).rows == []
+
+
+# WikiText-2 as the token files of the seed study have it; its factors and the perplexities of its first experiment.
+SCORED = {"train": 2_356_375, "val": 245_045, "test": 279_022}
+FACTORS = {"train": 0.99876, "val": 0.9969, "test": 0.98725}
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_the_published_mean_counts_a_short_last_batch_as_full(split: str) -> None:
+    """Against the definition, batch by batch, and the study's own figures."""
+    loss, full, left = 5.0, divmod(SCORED[split], 16 * 256)[0], SCORED[split] % (16 * 256)
+    by_batch = [loss * 16 * 256 / (16 * 256)] * full + [loss * left / (16 * 256)]
+    published = published_loss(loss, SCORED[split], 16, 256)
+    assert published == pytest.approx(sum(by_batch) / len(by_batch))
+    assert published / loss == pytest.approx(FACTORS[split], abs=2.5e-4)
+
+
+def test_experiment_1_as_it_was_published() -> None:
+    assert math.exp(published_loss(math.log(158.80), SCORED["test"], 16, 256)) == pytest.approx(148.87, abs=0.02)
+
+
+def published(name: str, published_mean: bool) -> Run:
+    """A run whose last batches were like those of the study's first experiment."""
+    run = create_run(name, Config().with_settings({"training.batch_size": 16, "model.block_size": 256}), {})
+    text = (run.path / "config.toml").read_text()
+    if "published_mean" not in text:
+        text = text.replace("[eval]\n", "[eval]\npublished_mean = false\n")
+    (run.path / "config.toml").write_text(
+        text.replace("published_mean = false", f"published_mean = {published_mean}".lower())
+    )
+    run.events.write("start", resumed_from=None, **identity())
+    run.events.write("train", step=5760, epoch=10.0, tokens=10 * SCORED["train"], loss=4.3, epoch_loss=4.4)
+    run.events.write("eval", step=5760, split="val", loss=math.log(147.0), tokens_scored=SCORED["val"], best=True)
+    run.events.write(
+        "eval", step=5760, split="test", loss=math.log(158.80), tokens_scored=SCORED["test"], best=False, final=True
+    )
+    run.events.close()
+    return run
+
+
+def test_runs_of_a_study_state_the_published_figures_beside_the_exact_ones() -> None:
+    rows = {row["name"]: row for row in compare([published("exp1", True), published("mine", False)]).rows}
+    exp1 = rows["exp1"]
+    assert exp1["test_perplexity"] == pytest.approx(158.80)
+    assert exp1["published_test_perplexity"] == pytest.approx(148.87, abs=0.02)
+    assert math.log(exp1["published_val_perplexity"]) == pytest.approx(FACTORS["val"] * math.log(147.0), rel=2.5e-4)
+    assert math.log(exp1["published_train_perplexity"]) == pytest.approx(FACTORS["train"] * 4.4, rel=1e-5)
+    assert [rows["mine"][f"published_{split}_perplexity"] for split in ("train", "val", "test")] == [None] * 3
+
+
+def test_what_stood_in_for_something_else_is_told_once() -> None:
+    run, message = a_run("a"), "gpt1 was not reachable: a BPE of the same size was trained on the corpus."
+    for step in (0, 5):
+        run.events.write("warning", step=step, what="substitution", message=message)
+    run.events.write("warning", step=5, what="nan", message="1 step was skipped.")
+    assert compare([run, a_run("b")]).substitutions == {"a": [message]}

@@ -6,22 +6,21 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lmcore.config import Config
-from lmcore.runs import create_run
+from hypothesis import HealthCheck, given, settings
+
+from lmcore.runs import History
+from tests.runs.event_files import event_files
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "run-directory.md"
 
 
-def test_the_printed_reader_agrees_with_history() -> None:
-    run = create_run("a", Config(), {})
-    for resumed in (None, 3):
-        run.events.write("start", resumed_from=resumed)
-        for step in range((resumed or 0) + 1, 6):
-            run.events.write("train", step=step, session=resumed)
-            run.events.write("new kind", step=step)
-    with run.events_path.open("a") as file:
-        file.write('torn\n{"kind": "train", "step": 6')
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=event_files())
+def test_the_printed_reader_agrees_with_history(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(text)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
     exec(blocks[0], names)
-    assert names["read_run"](run.events_path) == run.history().train
+    history = History.load(path)
+    assert names["read_run"](path) == (history.train, history.evaluations("val"))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,13 @@ values = st.recursive(
 )
 
 
+# Also what looks like an event, but does not say at which step it happened.
+RUBBISH = [
+    b"[1]", b"{}", b'{"kind": 3}', b"[" * 100_000, b'{"kind":',
+    b'{"kind": "train", "loss": 3.0}', b'{"kind": "eval", "step": "x"}', b'{"kind": "sample", "step": NaN}',
+]  # fmt: skip
+
+
 def without_nonfinite(value: object) -> object:
     if isinstance(value, dict):
         return {key: without_nonfinite(item) for key, item in value.items()}
@@ -44,7 +52,7 @@ def test_what_is_written_is_read_and_every_line_is_strict_json(tmp_path: Path, f
     path.unlink(missing_ok=True)
     writer = EventWriter(path)
     for field in fields:
-        writer.write("train", field=field)
+        writer.write("train", step=1, field=field)
     writer.close()
 
     def refuse(constant: str) -> None:
@@ -60,7 +68,13 @@ def test_what_is_written_is_read_and_every_line_is_strict_json(tmp_path: Path, f
 def test_numpy_scalars_and_paths_are_plain_values(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     EventWriter(path).write(
-        "train", loss=np.float32(1.5), steps=np.int64(3), bad=np.float32("nan"), ids=np.arange(2), path=Path("a/b")
+        "train",
+        step=1,
+        loss=np.float32(1.5),
+        steps=np.int64(3),
+        bad=np.float32("nan"),
+        ids=np.arange(2),
+        path=Path("a/b"),
     )
     (event,) = EventTail(path).poll()
     assert (event["loss"], event["steps"], event["bad"], event["ids"], event["path"]) == (1.5, 3, None, [0, 1], "a/b")
@@ -98,11 +112,7 @@ def test_a_new_writer_does_not_join_its_first_line_to_a_torn_one(tmp_path: Path)
 
 
 @EACH_EXAMPLE
-@given(
-    rubbish=st.lists(
-        st.binary(max_size=20) | st.sampled_from([b"[1]", b"{}", b'{"kind": 3}', b"[" * 100_000, b'{"kind":'])
-    )
-)
+@given(rubbish=st.lists(st.binary(max_size=20) | st.sampled_from(RUBBISH)))
 def test_rubbish_between_events_is_skipped_and_counted(tmp_path: Path, rubbish: list[bytes]) -> None:
     path = tmp_path / "events.jsonl"
     lines = [line for item in rubbish for line in item.replace(b"\n", b"").split(b"\n") if line]
@@ -143,7 +153,7 @@ def test_threads_and_writers_never_mix_their_lines(tmp_path: Path) -> None:
 
     def work(writer: EventWriter, who: int) -> None:
         for number in range(50):
-            writer.write("train", who=who, number=number, filler="x" * 5000)
+            writer.write("train", step=number, who=who, number=number, filler="x" * 5000)
 
     threads = [threading.Thread(target=work, args=(writers[who % 2], who)) for who in range(4)]
     for thread in threads:
@@ -170,7 +180,7 @@ while True:
 """
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     tail = EventTail(path)
-    seen = []
+    seen: list[dict[str, Any]] = []
     while len(seen) < 20:
         assert process.poll() is None
         seen += tail.poll()

@@ -18,7 +18,7 @@ import pytest
 from lmcore.config import Config
 from lmcore.errors import UsageError
 from lmcore.runs import Run, create_run, identity
-from lmcore.runs import glance as glance_module
+from lmcore.runs import summary as summary_module
 from lmcore.runs.process import is_alive, started
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,15 +150,15 @@ def test_requests_only_reach_a_training(run: Run, training: subprocess.Popen[str
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("known_start", [True, False], ids=["start_at", "foreign"])
 @pytest.mark.parametrize("bites", [None, (500, 1000)], ids=["as it is", "small bites"])
-def test_a_glance_at_a_long_file_sees_what_reading_all_of_it_sees(
+def test_the_end_of_a_long_file_tells_what_reading_all_of_it_tells(
     run: Run, seed: int, known_start: bool, bites: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Events of up to three sessions, so long that the deciding ones lie anywhere before the tail, also across the
     edges of bites.
     """
     if bites is not None:
-        monkeypatch.setattr(glance_module, "TAIL_BYTES", bites[0])
-        monkeypatch.setattr(glance_module, "SEARCH_BYTES", bites[1])
+        monkeypatch.setattr(summary_module, "TAIL_BYTES", bites[0])
+        monkeypatch.setattr(summary_module, "SEARCH_BYTES", bites[1])
     rng = random.Random(seed)
     step, clock, at = 0, time.time() - 5000, 0
     with run.events_path.open("w") as file:
@@ -184,9 +184,8 @@ def test_a_glance_at_a_long_file_sees_what_reading_all_of_it_sees(
             for line in lines:
                 clock += 1
                 file.write(json.dumps({"time": clock, **line}) + "\n")
-    seen, history = run.glance(), run.history()
-    assert seen.start == history.start[-1]
+    seen, history = run.latest(), run.history()
+    assert seen == history.latest
     assert seen.train == history.train[-1]
     assert seen.last_time == clock
-    assert seen.best == next((event for event in reversed(history.eval) if event["best"]), None)
     assert run.state() == "stale"

@@ -43,7 +43,7 @@ def test_a_new_run_has_its_whole_config_and_who_made_it() -> None:
     "name", ["", ".", "..", "a/b", "../x", "/x", ".hidden", "-dash", "a b", "ä", "a\n", "x" * 101, "a\x1b[31m"]
 )
 def test_names_that_are_none_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="not a name for a run"):
+    with pytest.raises(UsageError, match="not a valid run name"):
         create_run(name, Config(), {})
     assert not runs_root().exists()
 
@@ -110,7 +110,7 @@ def test_rename_keeps_everything_and_never_overwrites() -> None:
     create_run("b", Config(), {})
     with pytest.raises(UsageError, match="already a run 'b'"):
         rename_run(run, "b")
-    with pytest.raises(UsageError, match="not a name"):
+    with pytest.raises(UsageError, match="not a valid"):
         rename_run(run, "../c")
     assert rename_run(run, "c").info()["mark"] == 1
     assert [found.name for found in list_runs()] == ["b", "c"]
@@ -119,7 +119,7 @@ def test_rename_keeps_everything_and_never_overwrites() -> None:
 def test_a_running_run_is_neither_renamed_nor_removed() -> None:
     run = create_run("a", Config(), {})
     run.events.write("start", **identity())
-    with pytest.raises(UsageError, match=r"still training.*Stop it first"):
+    with pytest.raises(UsageError, match=r"still training.*Stop it first.*lm control a stop"):
         rename_run(run, "b")
     with pytest.raises(UsageError, match="still training"):
         remove_run(run)
@@ -150,6 +150,29 @@ def test_a_summary_tells_what_is_known_and_none_for_the_rest() -> None:
     assert (row["state"], row["step"], row["total_steps"], row["epoch"]) == ("running", 10, 20, 0.5)
     assert (row["train_loss"], row["val_perplexity"], row["best_step"], row["bits_per_byte"]) == (3.5, 1.0, 5, 1.5)
     assert (row["parameters"], row["learnable"], row["seconds"], row["memory_bytes"]) == (9, 5, 4.0, 7)
+
+
+def test_a_summary_is_json_whatever_the_figures_are() -> None:
+    run = create_run("a", Config(), {})
+    run.events.write("train", step=1, loss=float("inf"), epoch_loss="much", memory_bytes=True)
+    run.events.write("eval", step=1, split="val", loss=800.0, best=True)
+    run.events.write("finish", step=1, why="done", summary=None)
+    row = run.summary()
+    json.dumps(row, allow_nan=False)
+    assert (row["val_loss"], row["val_perplexity"]) == (800.0, None)
+    assert (row["train_loss"], row["train_perplexity"], row["memory_bytes"]) == (None, None, None)
+
+
+def test_a_test_score_is_that_of_the_best_checkpoint() -> None:
+    run = create_run("a", Config(), {})
+    run.events.write("start", resumed_from=None)
+    run.events.write("eval", step=5, split="val", loss=2.0, best=True)
+    run.events.write("eval", step=5, split="test", loss=2.5, best=False, final=True)
+    assert run.summary()["test_loss"] == 2.5
+    run.events.write("start", resumed_from=5)
+    assert run.summary()["test_loss"] == 2.5, "the best checkpoint is still the one that was tested"
+    run.events.write("eval", step=10, split="val", loss=1.0, best=True)
+    assert run.summary()["test_loss"] is None
 
 
 def test_a_run_made_elsewhere_without_run_json_is_shown_too() -> None:

@@ -32,7 +32,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_run_reads_its_corpus_once_and_records_its_hashes(text: Any, loads: list[str]) -> None:
     settings = [f"{name}={value}" for name, value in TINY.items()]
-    assert start_run("quick", str(text), "once", settings, {}, as_json=True) == 0
+    assert start_run("quick", str(text), "once", settings, {}, offline=False, as_json=True) == 0
     assert loads == [str(text)]
     info, config = find_run("once").info(), find_run("once").config()
     again = prepare(config).data

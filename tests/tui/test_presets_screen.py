@@ -214,13 +214,13 @@ async def test_enter_starts_a_run_that_outlives_the_screen(
         assert app.screen.query_one(Input).value == "quick-1"
         app.screen.query_one(Input).value = "no/name"
         await pilot.pause()
-        assert "is not a name for a run" in shown(app.screen.query_one(".problem"))
+        assert "is not a valid run name" in shown(app.screen.query_one(".problem"))
         app.screen.query_one(Input).value = "fresh"
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, WatchScreen) and app.selected == "fresh")
         await until(pilot, (tmp_path / "ready").exists)
     assert asked == [["quick", "fresh", "training.seed=7"]]
-    pid = find_run("fresh", root).glance().start["pid"]  # type: ignore[index]
+    pid = find_run("fresh", root).latest().start["pid"]  # type: ignore[index]
     try:
         assert os.getsid(pid) == pid != os.getsid(0)
         assert find_run("fresh", root).state() == "running"

@@ -99,7 +99,7 @@ def screen(tmp_path: Path) -> Iterator[Tmux]:
     yield tmux
     tmux.close()
     run = Run(tmp_path / "runs" / "quick-1")
-    start = run.glance().start
+    start = run.latest().start
     if start and run.is_active():
         os.kill(start["pid"], signal.SIGKILL)
 

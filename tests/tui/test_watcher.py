@@ -154,7 +154,7 @@ def test_a_resumed_run_forgets_what_it_does_again(root: Path) -> None:
     append(run, start(resumed_from=200), train(210, loss=9.0))
     data.poll()
     assert data.train["step"].tolist() == [*range(10, 201, 10), 210]
-    assert [e["step"] for e in data.evals] == [100, 200]
+    assert data.val["step"].tolist() == [100, 200]
     assert [s["step"] for s in data.samples] == [100, 200]
     assert data.best["step"] == 200
     after = data.curve("loss", "train")
@@ -169,7 +169,7 @@ def test_a_file_that_began_anew_is_read_anew(root: Path) -> None:
     run.events_path.write_text(json.dumps(start()) + "\n" + json.dumps(train(10)) + "\n")
     data.poll()
     assert data.train["step"].tolist() == [10]
-    assert data.evals == []
+    assert len(data.val) == 0
 
 
 def test_missing_and_odd_values_become_gaps_and_positions_never_go_back() -> None:
@@ -229,5 +229,4 @@ def test_samples_and_evaluations_of_other_splits_stay_apart(root: Path) -> None:
     data = read(
         record(root, "a", [start(), evaluation(10, 5.0), evaluation(20, 4.0) | {"split": "test"}, sample(10, " x")])
     )
-    assert [e["step"] for e in data.evals] == [10]
-    assert len(data.val) == 1
+    assert data.val["step"].tolist() == [10]

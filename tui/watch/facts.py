@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
-from lmcore.lab.diagnose import Curves, Gap, Sign, diagnose, generalization_gap
+from lmcore.lab.diagnose import Gap, Sign, curves_of, diagnose, generalization_gap
 from lmcore.text import harmless, human_bytes, human_count, human_time
 from tui.charts.ticks import format_value
 from tui.panel import Panel
@@ -20,7 +20,6 @@ from tui.theme import ascii_only
 from tui.watcher import RunRow
 from tui.widgets.pages import Pages
 
-POINTS = 2000
 ARROWS = {"rising": "↗", "falling": "↘", "steady": "→"}
 ARROWS_ASCII = {"rising": "up", "falling": "down", "steady": "level"}
 
@@ -77,18 +76,6 @@ class FactsPanel(Panel):
             curves = curves_of(data)
             self._health = (key, generalization_gap(curves), diagnose(curves))
         return self._health[1], self._health[2]
-
-
-def curves_of(data: RunData) -> Curves:
-    """The losses of a run as plain lists, the training's thinned to some thousand points."""
-    stride = -(-len(data.train) // POINTS) or 1
-    return Curves(
-        train_steps=data.train["step"][::stride].tolist(),
-        train_losses=[loss if math.isfinite(loss) else None for loss in data.train["loss"][::stride].tolist()],
-        val_steps=data.val["step"].tolist(),
-        val_losses=[loss if math.isfinite(loss) else None for loss in data.val["loss"].tolist()],
-        val_accuracies=[value if math.isfinite(value) else None for value in data.val["accuracy"].tolist()],
-    )
 
 
 def row_facts(row: RunRow) -> list[tuple[str, str]]:

@@ -1,0 +1,181 @@
+"""What the events of a run mean. Whatever shows a run asks here which of its events count.
+
+- A `start` takes back what happened after the step that it resumed from; one that resumes nothing takes everything
+  back.
+- A point of a validation curve has a higher step than the point before it. After the last step, the best checkpoint may
+  be scored once more, on all tokens: such an evaluation is marked `final` (files of older versions: its step is not
+  above the last point's) and is a figure of its own, no point.
+- The best evaluation is the val evaluation that was marked `best` last: the final one, if there is one.
+- The test score is the last one since the best evaluation: a new best checkpoint has not been tested yet.
+- `heartbeat` and `finish` are those of the last process; one that trains or evaluates after its `finish` goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from lmcore.runs.events import Event, is_number
+
+# Kinds that happen again when a run is resumed from an earlier step.
+REWOUND = ("train", "eval", "sample", "checkpoint", "warning")
+
+
+@dataclass
+class Latest:
+    """The events that decide a run's state and its line in a table; None where there is none.
+
+    `last_time` is that of the last event of any kind, in Unix seconds.
+    """
+
+    start: Event | None = None
+    train: Event | None = None
+    best: Event | None = None
+    test: Event | None = None
+    heartbeat: Event | None = None
+    finish: Event | None = None
+    last_time: float | None = None
+
+
+class Curve(Protocol):
+    """Where a fold puts the points of a curve; a reader brings a store that suits it."""
+
+    def extend(self, events: list[Event]) -> None:
+        """Append events, the steps ascending."""
+
+    def rewind(self, step: float) -> None:
+        """Drop the events of steps after `step`."""
+
+    def last(self) -> Event | None:
+        """The last event that is left; a store that thins its events knows it as exactly as it keeps them."""
+
+
+def rewound_to(start: Event) -> float:
+    """The last step whose events still count after this `start`; -inf if none does."""
+    step = start.get("resumed_from")
+    return float(step) if is_number(step) else -math.inf
+
+
+def survives(event: Event, step: float) -> bool:
+    """Whether an event still counts after a rewind to `step`. One without a step happened before the first."""
+    own = event.get("step")
+    return (float(own) if is_number(own) else 0.0) <= step
+
+
+def is_point(evaluation: Event, before: Event | None) -> bool:
+    """Whether an evaluation is a point of its split's curve, `before` being the last point."""
+    return evaluation.get("final") is not True and (before is None or evaluation["step"] > before["step"])
+
+
+def is_best(evaluation: Event) -> bool:
+    """Whether an evaluation was the best of the val split so far, or is the final score of the best checkpoint."""
+    return evaluation.get("split") == "val" and evaluation.get("best") is True
+
+
+def is_test(evaluation: Event) -> bool:
+    """Whether an evaluation is of the test split."""
+    return evaluation.get("split") == "test"
+
+
+class Fold:
+    """The events of a run in order, rewound where it was resumed. Events may be added while the run goes on.
+
+    Train events and the points of the val curve go into the stores that are given: there may be millions of the
+    former. The other kinds are kept as they are, without those that no longer count.
+    """
+
+    def __init__(self, train: Curve, val: Curve) -> None:
+        self.train_curve = train
+        self.val_curve = val
+        self.latest = Latest()
+        self.evals: list[Event] = []
+        self.samples: list[Event] = []
+        self.warnings: list[Event] = []
+        self.checkpoints: list[Event] = []
+        self.control: list[Event] = []
+        self._points: dict[object, list[Event]] = {}
+        self._lists = {
+            "eval": self.evals,
+            "sample": self.samples,
+            "warning": self.warnings,
+            "checkpoint": self.checkpoints,
+            "control": self.control,
+        }
+
+    def extend(self, events: Iterable[Event]) -> None:
+        """Append events as `EventTail` gives them. Unknown kinds are passed over."""
+        train: list[Event] = []
+        for event in events:
+            if is_number(time := event.get("time")):
+                self.latest.last_time = float(time)
+            if event["kind"] == "train":
+                train.append(event)
+            else:
+                self._extend_train(train)
+                train = []
+                self._add(event)
+        self._extend_train(train)
+
+    def evaluations(self, split: str) -> list[Event]:
+        """The points of a split's curve, the steps ascending."""
+        return self._points.get(split, [])
+
+    def distinct_warnings(self) -> list[Event]:
+        """The warnings that count, in order; of those that differ in their numbers only, the last."""
+        found: dict[tuple[object, str], Event] = {}
+        for event in self.warnings:
+            key = (event.get("what"), re.sub(r"[\d.,]+", "0", str(event.get("message"))))
+            found.pop(key, None)
+            found[key] = event
+        return list(found.values())
+
+    def _extend_train(self, events: list[Event]) -> None:
+        if events:
+            self.train_curve.extend(events)
+            self.latest.train, self.latest.finish = events[-1], None
+
+    def _add(self, event: Event) -> None:
+        kind, latest = event["kind"], self.latest
+        if kind == "start":
+            latest.start, latest.finish, latest.heartbeat = event, None, None
+            self._rewind(rewound_to(event))
+        elif kind == "finish":
+            latest.finish = event
+        elif kind == "heartbeat":
+            latest.heartbeat = event
+        elif kind in self._lists:
+            self._lists[kind].append(event)
+            if kind == "eval":
+                latest.finish = None
+                self._take_figures(event)
+                self._take_point(event)
+
+    def _take_figures(self, evaluation: Event) -> None:
+        if is_best(evaluation):
+            self.latest.best, self.latest.test = evaluation, None
+        elif is_test(evaluation):
+            self.latest.test = evaluation
+
+    def _take_point(self, evaluation: Event) -> None:
+        split = evaluation.get("split")
+        if not isinstance(split, str):
+            return
+        points = self._points.setdefault(split, [])
+        if is_point(evaluation, points[-1] if points else None):
+            points.append(evaluation)
+            if split == "val":
+                self.val_curve.extend([evaluation])
+
+    def _rewind(self, step: float) -> None:
+        self.train_curve.rewind(step)
+        self.val_curve.rewind(step)
+        for events in (*(self._lists[kind] for kind in REWOUND if kind != "train"), *self._points.values()):
+            events[:] = [event for event in events if survives(event, step)]
+        if self.latest.train is not None and not survives(self.latest.train, step):
+            self.latest.train = self.train_curve.last()
+        self.latest.best = self.latest.test = None
+        for evaluation in self.evals:
+            self._take_figures(evaluation)
