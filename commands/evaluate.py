@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from commands.names import corpus_setting, find_checkpoint
 from commands.output.console import note, note_data, put_json
-from commands.output.errors import did_you_mean
 from commands.output.tables import put_facts
 from lmcore.config import Config
-from lmcore.errors import UsageError
+from lmcore.errors import UsageError, did_you_mean
 from lmcore.text import harmless
 
 if TYPE_CHECKING:
@@ -22,9 +21,8 @@ SPLITS = ("train", "val", "test")
 def score(name: str, corpus: str | None, split: str, which: str | None, device: str | None, *, as_json: bool) -> None:
     """Print how well a run's checkpoint predicts a split of its own corpus, or of another text in the same tokens."""
     if split not in SPLITS:
-        raise UsageError(
-            f"There is no split '{split}'.", did_you_mean(split, list(SPLITS)) or f"Choose one of {', '.join(SPLITS)}."
-        )
+        hint = did_you_mean(split, SPLITS, f"Choose one of {', '.join(SPLITS)}.")
+        raise UsageError(f"There is no split '{split}'.", hint)
     _, folder = find_checkpoint(name, which)
     config = _config(folder, corpus, device)
     result = _evaluate(config, folder, split)
