@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import shutil
 import sys
-import unicodedata
 from typing import Any, TextIO
 
 import typer
@@ -45,7 +45,7 @@ def note_data(done: int, total: int, what: str) -> None:
     if not is_terminal(sys.stderr):
         return
     share = f"{100 * done // total:3d} %" if total else f"{done:,} bytes"
-    text = "" if total and done >= total else f"{share}  {harmless(what, keep_newlines=False)}"[: columns() - 1]
+    text = "" if total and done >= total else clip(f"{share}  {harmless(what, keep_newlines=False)}", columns() - 1)
     sys.stderr.write(f"\r\x1b[2K{text}")
     sys.stderr.flush()
 
@@ -84,11 +84,20 @@ def columns() -> int:
     return max(20, shutil.get_terminal_size((100, 24)).columns)
 
 
+def width_limit() -> int | None:
+    """The width that tables have to fit: `COLUMNS`, or that of the terminal; None for a pipe or file without one."""
+    is_set = os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]) > 0
+    return columns() if is_set or is_terminal(sys.stdout) else None
+
+
 def cell_width(text: str) -> int:
-    """Terminal columns that `text` takes: East Asian wide characters two, combining ones none."""
+    """Terminal columns that `text` takes: East Asian wide characters and emoji two, combining characters none."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    from wcwidth import wcswidth, wcwidth  # late: most of what is printed is ASCII
+
+    width: int = wcswidth(text)
+    return width if width >= 0 else sum(max(0, wcwidth(character)) for character in text)
 
 
 def pad(text: str, width: int, right: bool = False) -> str:
@@ -98,13 +107,10 @@ def pad(text: str, width: int, right: bool = False) -> str:
 
 
 def clip(text: str, width: int | None) -> str:
-    """The beginning of `text` that fits into `width` columns, with an ellipsis where something is missing; None: all of
-    it.
-    """
+    """The beginning of `text` that fits into `width` columns, with an ellipsis if something is missing; None: all."""
     if width is None or cell_width(text) <= width:
         return text
-    cut = next((i for i in range(len(text), 0, -1) if cell_width(text[:i]) < width), 0)
-    return text[:cut] + "…"
+    return text[: _fitting(text, width - 1)] + "…"
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -121,11 +127,16 @@ def wrap(text: str, width: int) -> list[str]:
                 lines.append(line)
             line = word
             while cell_width(line) > width:
-                cut = next(i for i in range(len(line), 0, -1) if cell_width(line[:i]) <= width)
+                cut = max(1, _fitting(line, width))
                 lines.append(line[:cut])
                 line = line[cut:]
         lines.append(line)
     return lines
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters of `text` fit into `width` columns; marks that combine with the last one come along."""
+    return max(0, bisect.bisect_right(range(len(text) + 1), width, key=lambda end: cell_width(text[:end])) - 1)
 
 
 def _finite(value: Any) -> Any:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from commands.output.console import BOLD, DIM, cell_width, columns, is_colourful, is_terminal, pad, paint, put
+from commands.output.console import BOLD, DIM, cell_width, is_colourful, pad, paint, put, width_limit
 from lmcore.text import harmless
 
 
@@ -31,16 +31,15 @@ def put_table(
 ) -> None:
     """Write a table to stdout.
 
-    Where a terminal is too narrow for it, the `dispensable` columns go, one after the other; if that is not enough, the
-    table is turned on its side, and if that is too wide as well, each row becomes a record.
+    Where it does not fit the width (of the terminal, or `COLUMNS`), the `dispensable` columns are left out, one after
+    the other; if that is not enough, rows become columns, and if that is too wide as well, each row becomes a record.
     """
     columns_left = list(range(len(headings)))
-    if is_terminal(sys.stdout):
-        for heading in dispensable:
-            if _fits(headings, rows, columns_left):
-                break
-            columns_left = [i for i in columns_left if headings[i].heading != heading]
-    if not is_terminal(sys.stdout) or _fits(headings, rows, columns_left):
+    for heading in dispensable:
+        if _fits(headings, rows, columns_left):
+            break
+        columns_left = [i for i in columns_left if headings[i].heading != heading]
+    if _fits(headings, rows, columns_left):
         _put_grid([headings[i] for i in columns_left], [[row[i] for i in columns_left] for row in rows])
         return
     turned_headings = [Column(headings[0].heading), *(Column(_plain(row[0]), number=True) for row in rows)]
@@ -59,8 +58,11 @@ def put_facts(facts: Sequence[tuple[str, str]]) -> None:
 
 
 def _fits(headings: Sequence[Column], rows: Sequence[Sequence[str | Cell]], shown: Sequence[int]) -> bool:
+    limit = width_limit()
+    if limit is None:
+        return True
     widths = [max([cell_width(headings[i].heading), *(cell_width(_plain(row[i])) for row in rows)]) for i in shown]
-    return sum(widths) + 2 * (len(widths) - 1) <= columns()
+    return sum(widths) + 2 * (len(widths) - 1) <= limit
 
 
 def _put_grid(headings: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> None:
