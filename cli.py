@@ -302,6 +302,20 @@ def presets_show(
     presets.show(name, as_json=json)
 
 
+@presets_app.command(name="copy")
+def presets_copy(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A preset or a .toml file.", autocompletion=complete_preset)
+    ],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The new .toml file; - for stdout.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+) -> None:
+    """Copy a preset to a commented TOML file of your own. Train it with `lm train --preset FILE`."""
+    from commands import presets
+
+    presets.copy(name, file, force=force)
+
+
 @runs_app.callback()
 def runs_root(context: typer.Context, json: Json = False) -> None:
     """Runs: list, show, rename or remove them."""

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from commands.output.console import BOLD, DIM, cell_width, is_colourful, pad, paint, put, width_limit
+from commands.output.console import BOLD, DIM, cell_width, is_colourful, pad, paint, put, width_limit, wrap
 from lmcore.text import harmless
+
+_NARROWEST = 24
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,24 @@ def put_facts(facts: Sequence[tuple[str, str]]) -> None:
     """Write names and values, one a line, values aligned."""
     width = max((cell_width(name) for name, _ in facts), default=0)
     for name, value in facts:
-        put(f"{paint(pad(name, width), DIM, sys.stdout)}  {harmless(value, keep_newlines=False)}")
+        put_hanging(name, harmless(value, keep_newlines=False), width, DIM)
+
+
+def put_hanging(head: str, text: str, width: int, head_style: str = "", text_style: str = "") -> None:
+    """Write `head`, filled up to `width` columns, and `text` after it, wrapped to the columns that are left.
+
+    A path or another word that is too long for that is left in one piece.
+    """
+    limit = width_limit()
+    room = None if limit is None else limit - max(width, cell_width(head)) - 2
+    if room is None or room < _NARROWEST or any(cell_width(word) > room for word in text.split(" ")):
+        lines = [text]
+    else:
+        lines = wrap(text, room)
+    indent = max(width, cell_width(head)) + 2
+    put((paint(pad(head, width), head_style, sys.stdout) + "  " + paint(lines[0], text_style, sys.stdout)).rstrip())
+    for line in lines[1:]:
+        put(" " * indent + paint(line, text_style, sys.stdout))
 
 
 def _fits(headings: Sequence[Column], rows: Sequence[Sequence[str | Cell]], shown: Sequence[int]) -> bool:

@@ -17,7 +17,7 @@ from commands.names import expand_ranges
 from commands.output.console import cell_width, clip, is_colourful, pad, put_json, width_limit, wrap
 from commands.output.curves import Curve, finite_points, put_figure
 from commands.output.progress import Progress
-from commands.output.tables import Cell, Column, put_table
+from commands.output.tables import Cell, Column, put_facts, put_table
 from lmcore.errors import UsageError
 from tests.commands.conftest import Answer, run_lm
 
@@ -157,6 +157,22 @@ def test_a_table_of_few_rows_is_turned_when_that_fits(
         "test ppl   12.5  9.5",
         "steps       100   20",
     ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (None, ["a  one two three four five six seven", "b  /a/path/that/is/too/long/for/one/line"]),
+        ("32", ["a  one two three four five six", "   seven", "b  /a/path/that/is/too/long/for/one/line"]),
+    ],
+)
+def test_facts_wrap_below_themselves_and_never_within_a_path(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str | None, expected: list[str]
+) -> None:
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    put_facts([("a", "one two three four five six seven"), ("b", "/a/path/that/is/too/long/for/one/line")])
+    assert capsys.readouterr().out.splitlines() == expected
 
 
 def test_json_has_null_for_what_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
