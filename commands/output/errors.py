@@ -140,7 +140,8 @@ def _nearest(context: Any, kind: str, name: str) -> str:
         return (
             f"Did you mean '{meant}'?" if meant.split(" ")[0] in commands else did_you_mean(name, commands, cutoff=0.7)
         )
-    options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
+    parameters = context.command.get_params(context)
+    options = [option for parameter in parameters for option in parameter.opts if option.startswith("--")]
     bare = name.strip("-")
     # Without the dashes, which make any two options look alike.
     near = did_you_mean(bare, [option.strip("-") for option in options], cutoff=0.75)

@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import typer
 
 from cli import app
 from commands.output.errors import run_safely
@@ -48,24 +49,39 @@ LM_CODE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handle
 
 
 def start_lm(
-    *arguments: str, env: dict[str, str] | None = None, code: str = LM_CODE, **options: object
+    *arguments: str, env: dict[str, str] | None = None, code: str = LM_CODE, stdin: int | None = None
 ) -> subprocess.Popen[str]:
     """A real `lm` process."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(HOUSE), "OMP_NUM_THREADS": "1", **(env or {})},
-        **options,  # type: ignore[call-overload]
     )
 
 
-def run_lm(*arguments: str, **options: object) -> Answer:
+def run_lm(*arguments: str, env: dict[str, str] | None = None, code: str = LM_CODE) -> Answer:
     """A real `lm` process, to its end."""
-    process = start_lm(*arguments, **options)  # type: ignore[arg-type]
+    process = start_lm(*arguments, env=env, code=code)
     out, err = process.communicate(timeout=120)
     return Answer(process.returncode, out, err)
+
+
+def subcommands(*path: str) -> dict[str, Any]:
+    """The parser's own commands of `lm`, or of one of its groups, by name."""
+    command: Any = typer.main.get_command(app)
+    for name in path:
+        command = command.commands[name]
+    return dict(getattr(command, "commands", {}))
+
+
+def all_commands(*path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that can be typed, groups included, with the words after `lm`."""
+    for name, command in subcommands(*path).items():
+        yield (*path, name), command
+        yield from all_commands(*path, name)
 
 
 @pytest.fixture

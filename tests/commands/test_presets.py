@@ -111,9 +111,14 @@ def test_a_copy_overwrites_nothing_unless_told_to(lm: Lm, tmp_path: Path) -> Non
 
 def test_a_preset_of_ones_own_can_be_copied_however_it_is_written(lm: Lm, tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
-    own.write_text(
-        'notes = """\n[model]\nis a section\n"""\nmodel.n_layer = 3\noptimizer = {lr = 0.5}\n  [ training ] # brief\nmax_steps = 7'
-    )
+    lines = [
+        'notes = "[model]"',
+        "model.n_layer = 3",
+        "optimizer = {lr = 0.5}",
+        "  [ training ] # brief",
+        "max_steps = 7",
+    ]
+    own.write_text("\n".join(lines))
     text = lm("presets", "copy", str(own), "-").out
     (tmp_path / "again.toml").write_text(text)
     assert load_preset(str(tmp_path / "again.toml")).config == load_preset(str(own)).config

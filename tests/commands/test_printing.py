@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from commands.output.curves import Curve, finite_points, put_figure
 from commands.output.progress import Progress
 from commands.output.tables import Cell, Column, put_facts, put_table
 from lmcore.errors import UsageError
-from tests.commands.conftest import Answer, run_lm
+from tests.commands.conftest import Answer, all_commands, run_lm, subcommands
 
 
 class Terminal(io.StringIO):
@@ -276,20 +277,18 @@ def test_the_shell_completes_names(runs: Path, words: str, expected: set[str]) -
     assert set(answer.out.split()) == expected
 
 
-def test_help_fits_a_page_and_names_every_command(lm: Callable[..., Answer]) -> None:
-    out = lm("--help").out
-    for command in (
-        "train",
-        "generate",
-        "eval",
-        "compare",
-        "control",
-        "watch",
-        "tui",
-        "lr-find",
-        "presets",
-        "runs",
-        "data",
-    ):
-        assert f"\n  {command} " in out
-    assert "..." not in out.partition("Commands:")[2]
+@pytest.mark.parametrize("group", [(), ("presets",), ("runs",), ("data",)])
+def test_help_names_every_command_with_a_whole_sentence(
+    lm: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, group: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = lm(*group, "--help").out.partition("Commands:\n")[2].splitlines()
+    assert {line.split()[0] for line in listed} == set(subcommands(*group))
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_every_command_option_and_argument_says_what_it_is() -> None:
+    for path, command in all_commands():
+        assert command.help, path
+        for parameter in command.get_params(typer.Context(command)):
+            assert getattr(parameter, "help", ""), (path, parameter.name)
