@@ -1,4 +1,4 @@
-"""Where words go: data on stdout, everything else on stderr; colour only where it is wanted and seen."""
+"""Where output goes: data to stdout, everything else to stderr; colour only where it is wanted and can be seen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOLD, DIM, RED, YELLOW, GREEN = "1", "2", "31", "33", "32"
 
 
 def put(text: str = "", end: str = "\n") -> None:
-    """Write data to stdout. Once the reader has gone (`| head`), the command ends quietly."""
+    """Write data to stdout. If the reader has gone (`| head`), the command ends quietly."""
     try:
         sys.stdout.write(text + end)
         sys.stdout.flush()
@@ -27,12 +27,12 @@ def put(text: str = "", end: str = "\n") -> None:
 
 
 def put_json(value: Any) -> None:
-    """Write one JSON value to stdout; numbers that JSON does not have become null."""
+    """Write one JSON value to stdout; numbers that are not finite become null."""
     put(json.dumps(_finite(value), indent=2, ensure_ascii=False))
 
 
 def note(text: str, colour: str = "") -> None:
-    """Write a line to stderr; a closed stderr is no reason to stop working."""
+    """Write a line to stderr; if the reader has gone, the command continues without it."""
     try:
         sys.stderr.write(paint(text, colour, sys.stderr) + "\n")
         sys.stderr.flush()
@@ -41,7 +41,7 @@ def note(text: str, colour: str = "") -> None:
 
 
 def note_data(done: int, total: int, what: str) -> None:
-    """Progress of a download or an encoding: redrawn on a terminal, silent elsewhere."""
+    """Show the progress of a download or an encoding on a terminal, and nothing elsewhere."""
     if not is_terminal(sys.stderr):
         return
     share = f"{100 * done // total:3d} %" if total else f"{done:,} bytes"
@@ -51,13 +51,13 @@ def note_data(done: int, total: int, what: str) -> None:
 
 
 def version_text() -> str:
-    """The program's name and version, as it was installed."""
+    """The program's name and the version that is installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
         return f"lm {version('lm-tui')}"
     except PackageNotFoundError:
-        return "lm (run from its source, not installed)"
+        return "lm (not installed, run from source)"
 
 
 def paint(text: str, code: str, stream: TextIO) -> str:
@@ -66,12 +66,12 @@ def paint(text: str, code: str, stream: TextIO) -> str:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Someone looks at this stream, and lines on it can be redrawn."""
+    """Whether this stream is a terminal on which lines can be redrawn."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def is_colourful(stream: TextIO) -> bool:
-    """`NO_COLOR` forbids, `FORCE_COLOR` demands, else colour is for terminals (no-color.org, force-color.org)."""
+    """`NO_COLOR` turns colour off, `FORCE_COLOR` on; otherwise terminals get it (no-color.org, force-color.org)."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -150,5 +150,5 @@ def _finite(value: Any) -> Any:
 
 
 def _close_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not complain about the broken pipe."""
+    """Point stdout at nothing, so that the interpreter's last flush does not fail on the broken pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

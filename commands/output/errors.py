@@ -1,4 +1,4 @@
-"""Every way a command can end, as two sentences and an exit code."""
+"""How a command ends: two sentences for an error, and an exit code."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def run_safely(app: Callable[..., Any], arguments: list[str]) -> int:
 
 
 def say(message: str, hint: str = "") -> None:
-    """One sentence what is wrong, one what to do, on stderr."""
+    """Print what is wrong, and in a second line what to do, to stderr."""
     note(f"{paint('error:', RED, sys.stderr)} {harmless(message)}" + (f"\n{harmless(hint)}" if hint else ""))
 
 
@@ -106,7 +106,7 @@ def explain(error: Exception) -> tuple[str, str, int]:
 
 
 def _usage(error: Any) -> tuple[str, str]:
-    """The command-line parser's complaint in our words: it names the option, then where its help is."""
+    """The command-line parser's error in our words: what is wrong, and where the help is."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "lm"
     see = f"See `{path} --help`."

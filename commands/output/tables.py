@@ -1,4 +1,4 @@
-"""Tables as aligned text: numbers to the right, words to the left."""
+"""Tables as aligned text: numbers right-aligned, words left-aligned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that stands out: bold where the stream shows it, marked with `*` elsewhere."""
+    """A cell that may be the best of its column: bold in a terminal with colour, marked with `*` elsewhere."""
 
     text: str
     best: bool = False

@@ -81,7 +81,7 @@ USAGE = [
     (["eval", "nobody", "--split", "tset"], "no split 'tset'", "Did you mean 'test'?"),
     (["compare", "nobody"], "no run 'nobody'", "lm train"),
     (["compare", "exp1..exp3"], "none of the runs exp1..exp3", "lm runs"),
-    (["compare", "exp3..exp1"], "'exp3..exp1' is not a range", "lower to the higher"),
+    (["compare", "exp3..exp1"], "'exp3..exp1' is not a range", "lower number first"),
     (["compare", "x", "--x", "hours"], "no axis 'hours'", "time"),
     (["control", "nobody", "pause"], "no run 'nobody'", "lm train"),
     (["watch", "nobody"], "no run 'nobody'", "lm train"),
