@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,19 +70,15 @@ def run_lm(*arguments: str, env: dict[str, str] | None = None, code: str = LM_CO
     return Answer(process.returncode, out, err)
 
 
-def subcommands(*path: str) -> dict[str, Any]:
-    """The parser's own commands of `lm`, or of one of its groups, by name."""
-    command: Any = typer.main.get_command(app)
-    for name in path:
-        command = command.commands[name]
-    return dict(getattr(command, "commands", {}))
-
-
-def all_commands(*path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command that can be typed, groups included, with the words after `lm`."""
-    for name, command in subcommands(*path).items():
-        yield (*path, name), command
-        yield from all_commands(*path, name)
+@cache
+def all_commands() -> dict[tuple[str, ...], Any]:
+    """The parser's own commands, groups included, by the words after `lm`; `()` is `lm` itself."""
+    found: dict[tuple[str, ...], Any] = {(): typer.main.get_command(app)}
+    for path in (paths := [()]):
+        for name, command in getattr(found[path], "commands", {}).items():
+            found[*path, name] = command
+            paths.append((*path, name))
+    return found
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from commands.output.curves import Curve, finite_points, put_figure
 from commands.output.progress import Progress
 from commands.output.tables import Cell, Column, put_facts, put_table
 from lmcore.errors import UsageError
-from tests.commands.conftest import Answer, all_commands, run_lm, subcommands
+from tests.commands.conftest import Answer, all_commands, run_lm
 
 
 class Terminal(io.StringIO):
@@ -283,12 +283,12 @@ def test_help_names_every_command_with_a_whole_sentence(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     listed = lm(*group, "--help").out.partition("Commands:\n")[2].splitlines()
-    assert {line.split()[0] for line in listed} == set(subcommands(*group))
+    assert {line.split()[0] for line in listed} == set(all_commands()[group].commands)
     assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
 
 
 def test_every_command_option_and_argument_says_what_it_is() -> None:
-    for path, command in all_commands():
+    for path, command in all_commands().items():
         assert command.help, path
         for parameter in command.get_params(typer.Context(command)):
             assert getattr(parameter, "help", ""), (path, parameter.name)
