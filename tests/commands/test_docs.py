@@ -50,7 +50,10 @@ def mentions(page: str, heading: tuple[str, ...] = ()) -> Iterator[Mention]:
     prose = re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
     for line in prose.splitlines():
         if line.startswith("#"):
-            heading = command_of(line.lstrip("#").split()[1:]) if " lm " in line else ()
+            words = line.lstrip("#").split()
+            heading = command_of(words[1:]) if words[0] == "lm" else ()
+            if words[0] == "lm":
+                yield Mention(heading, frozenset(), " ".join(words))
         current = heading
         for span in re.findall(r"`([^`]+)`", line):
             words = re.sub(r"[\[\]]", " ", span).replace("\\|", " ").split()
@@ -109,6 +112,7 @@ def test_the_reference_names_every_command_and_option() -> None:
 def test_a_page_that_names_what_is_not_there_is_noticed() -> None:
     page = "## lm train\n`--colour` and `lm eval RUN --colour`, `lm runs show RUN`; `--json`\n"
     assert list(mentions(page)) == [
+        Mention(("train",), frozenset(), "lm train"),
         Mention(("train",), frozenset({"--colour"}), "--colour"),
         Mention(("eval",), frozenset({"--colour"}), "lm eval RUN --colour"),
         Mention(("runs", "show"), frozenset(), "lm runs show RUN"),
