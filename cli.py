@@ -1,11 +1,12 @@
-"""Every `lm` command: parse, call lmcore, print.
+"""Every `lm` command with its arguments, options and help.
 
-Nothing slow is imported at the top, so that `lm --help` and `lm runs` answer at once: each command imports what it
-needs. How things are printed is in `commands`.
+What a command does is in `commands/`, in the file named as the command is typed. It is imported when the command runs:
+`lm --help` and `lm runs` stay fast because nothing slow is imported here.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,39 +17,42 @@ from commands.names import complete_corpus, complete_preset, complete_run, compl
 from commands.output.errors import run_safely
 from commands.sampler_options import SamplerCommand, SharedSamplerCommand, given_options
 
-HELP = {"help_option_names": ["-h", "--help"]}
+
+def group() -> typer.Typer:
+    """A group of commands. Without rich: importing it would take longer than most commands."""
+    return typer.Typer(
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        invoke_without_command=True,
+    )
 
 
-# Without rich: importing it would take longer than most commands.
-PLAIN = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "invoke_without_command": True}
-
-app = typer.Typer(context_settings=HELP, **PLAIN)
-presets_app = typer.Typer(context_settings=HELP, **PLAIN)
-runs_app = typer.Typer(context_settings=HELP, **PLAIN)
-data_app = typer.Typer(context_settings=HELP, **PLAIN)
+app, presets_app, runs_app, data_app = group(), group(), group(), group()
 app.add_typer(presets_app, name="presets")
 app.add_typer(runs_app, name="runs")
 app.add_typer(data_app, name="data")
 
 RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's name, or the path of its folder.", autocompletion=complete_run)
+    str,
+    typer.Argument(metavar="RUN", help="The name of a run, or the path of its folder.", autocompletion=complete_run),
 ]
 RunOption = Annotated[
     str | None,
     typer.Option(
         "--run",
         metavar="R",
-        help="A run, or the path of a run or of a checkpoint folder; else the newest run.",
+        help="The name of a run, or the path of a run or checkpoint folder (default: the newest run).",
         autocompletion=complete_run,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Preset = Annotated[
     str,
     typer.Option(
         "--preset",
         metavar="P",
-        help="Settings to start from: a preset or a .toml file.",
+        help="The preset or .toml file to start from.",
         autocompletion=complete_preset,
     ),
 ]
@@ -76,7 +80,7 @@ Offline = Annotated[
 ]
 Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 Which = Annotated[
-    str | None, typer.Option("--checkpoint", metavar="WHICH", help="best (the default), last, or a step.")
+    str | None, typer.Option("--checkpoint", metavar="WHICH", help="best, last, or a step number (default: best).")
 ]
 
 
@@ -85,10 +89,10 @@ def root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the full traceback of an error; may stand anywhere.")
+        bool, typer.Option("--debug", help="Show the full traceback of an error; works after any command too.")
     ] = False,
 ) -> None:
-    """Train small and medium language models on your own text, watch them learn, compare them, and write with them."""
+    """Train small and medium language models on your own text, watch them learn, compare them, and generate text."""
     from commands.output.console import put, version_text
 
     if version:
@@ -103,49 +107,51 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            "--preset", metavar="P", help="Settings to start from (default: quick).", autocompletion=complete_preset
+            "--preset",
+            metavar="P",
+            help="The preset or .toml file to start from (default: quick).",
+            autocompletion=complete_preset,
         ),
     ] = None,
     data: Corpus = None,
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="R", help="The new run's name (default: the preset's, with a counter)."),
+        typer.Option("--run", metavar="R", help="The name of the new run (default: the preset's name and a number)."),
     ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
-            "--resume", metavar="R", help="Continue this run exactly where it stopped.", autocompletion=complete_run
+            "--resume", metavar="R", help="Continue this run from its last checkpoint.", autocompletion=complete_run
         ),
     ] = None,
     settings: Settings = None,
     max_steps: Annotated[
-        int | None, typer.Option("--max-steps", metavar="N", min=1, help="Stop at this step, counted from step 0.")
+        int | None,
+        typer.Option("--max-steps", metavar="N", min=1, help="Stop at step N, counted from the start of the run."),
     ] = None,
     max_minutes: Annotated[
         float | None,
-        typer.Option("--max-minutes", metavar="M", min=0, help="Stop after so many minutes, over all resumes."),
+        typer.Option(
+            "--max-minutes",
+            metavar="M",
+            min=0,
+            help="Stop after M minutes of training, counted from the start of the run.",
+        ),
     ] = None,
     offline: Offline = False,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Train a model, or continue a run. Ctrl-C finishes the step and saves."""
-    from commands import train as train_command
+    """Train a model, or resume a run. Ctrl-C finishes the current step and saves a checkpoint."""
+    from commands.train import continue_run, start_run
 
     limits = {"training.max_steps": max_steps, "training.max_minutes": max_minutes, "training.device": device}
     chosen = {name: value for name, value in limits.items() if value is not None}
     if resume:
-        code = train_command.continue_run(
-            resume,
-            {"--preset": preset, "--data": data, "--run": run, "--offline": "" if offline else None},
-            settings or [],
-            chosen,
-            as_json=json,
-        )
+        refused = {"--preset": preset, "--data": data, "--run": run, "--offline": "" if offline else None}
+        code = continue_run(resume, refused, settings or [], chosen, as_json=json)
     else:
-        code = train_command.start_run(
-            preset or "quick", data, run, settings or [], chosen, offline=offline, as_json=json
-        )
+        code = start_run(preset or "quick", data, run, settings or [], chosen, offline=offline, as_json=json)
     raise typer.Exit(code)
 
 
@@ -230,11 +236,11 @@ def control(
     run: RunName,
     action: Annotated[str, typer.Argument(metavar="ACTION", help="pause, resume, checkpoint or stop.")],
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the run's answer.")
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the run to answer.")
     ] = 60.0,
     json: Json = False,
 ) -> None:
-    """Pause, resume or stop a training, or let it save. Waits for its answer."""
+    """Pause, resume or stop a run, or make it save a checkpoint. Waits for the answer."""
     from commands import control as control_command
 
     control_command.control(run, action, timeout, as_json=json)
@@ -243,7 +249,7 @@ def control(
 @app.command()
 def watch(
     run: RunName,
-    once: Annotated[bool, typer.Option("--once", help="Say how it stands now and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the current state and exit.")] = False,
 ) -> None:
     """Follow a run as plain text. For logs and screen readers; ends when the run ends."""
     from commands import watch as watch_command
@@ -253,7 +259,7 @@ def watch(
 
 @app.command()
 def tui(run: RunOption = None) -> None:
-    """Open the screen: watch, steer, choose and write."""
+    """Open the screens: Watch, Presets, Generate, Compare and Machine."""
     from lmcore.runs import find_run
     from tui import run_app
 
@@ -265,7 +271,7 @@ def lr_find(
     preset: Preset = "quick",
     data: Corpus = None,
     settings: Settings = None,
-    steps: Annotated[int, typer.Option("--steps", metavar="N", min=10, help="Steps of the sweep.")] = 100,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=10, help="Number of training steps.")] = 100,
     offline: Offline = False,
     device: Device = None,
     json: Json = False,
@@ -277,10 +283,10 @@ def lr_find(
 
 
 @presets_app.callback()
-def presets_root(context: typer.Context) -> None:
-    """Ready-made settings: list or show them."""
+def presets_root(context: typer.Context, json: Json = False) -> None:
+    """Ready-made settings: list, show or copy them."""
     if context.invoked_subcommand is None:
-        presets_list()
+        presets_list(json)
 
 
 @presets_app.command(name="list")
@@ -298,10 +304,24 @@ def presets_show(
     ],
     json: Json = False,
 ) -> None:
-    """One preset: its notes, its parameters, and every setting with its meaning."""
+    """One preset: its notes, its parameters and every setting."""
     from commands import presets
 
     presets.show(name, as_json=json)
+
+
+@presets_app.command(name="copy")
+def presets_copy(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A preset or a .toml file.", autocompletion=complete_preset)
+    ],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The new .toml file; - for stdout.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+) -> None:
+    """Copy a preset to a commented TOML file of your own. Train it with `lm train --preset FILE`."""
+    from commands import presets
+
+    presets.copy(name, file, force=force)
 
 
 @runs_app.callback()
@@ -329,7 +349,7 @@ def runs_show(run: RunName, json: Json = False) -> None:
 
 @runs_app.command(name="rename")
 def runs_rename(run: RunName, new: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")]) -> None:
-    """Give a run another name."""
+    """Rename a run."""
     from commands import runs
 
     runs.rename(run, new)
@@ -341,24 +361,24 @@ def runs_rm(
         list[str],
         typer.Argument(metavar="RUN...", help="Runs, or ranges such as exp1..exp12.", autocompletion=complete_run),
     ],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove runs with all their checkpoints; asks first."""
+    """Delete runs and all their checkpoints. Asks for confirmation first."""
     from commands import runs
 
     runs.remove(names, sure=yes)
 
 
 @data_app.callback()
-def data_root(context: typer.Context) -> None:
+def data_root(context: typer.Context, json: Json = False) -> None:
     """Corpora: list, show, add, download or remove them."""
     if context.invoked_subcommand is None:
-        data_list()
+        data_list(json)
 
 
 @data_app.command(name="list")
 def data_list(json: Json = False) -> None:
-    """List the corpora, and which of them are on this machine."""
+    """All corpora, and which of them are on this machine."""
     from commands import data
 
     data.list_all(as_json=json)
@@ -366,9 +386,10 @@ def data_list(json: Json = False) -> None:
 
 @data_app.command(name="show")
 def data_show(
-    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_corpus)], json: Json = False
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A corpus, or a path.", autocompletion=complete_corpus)],
+    json: Json = False,
 ) -> None:
-    """Show a corpus: where it is, its splits, and its first lines."""
+    """One corpus: its location, its splits and its first lines."""
     from commands import data
 
     data.show(name, as_json=json)
@@ -376,17 +397,20 @@ def data_show(
 
 @data_app.command(name="add")
 def data_add(
-    name: Annotated[str, typer.Argument(metavar="NAME")], path: Annotated[Path, typer.Argument(metavar="PATH")]
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A text file, or a folder of them.")],
 ) -> None:
-    """Give a file or folder of your own a name."""
+    """Register a file or folder of your own under a name."""
     from commands import data
 
     data.add(name, path)
 
 
 @data_app.command(name="fetch")
-def data_fetch(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_corpus)]) -> None:
-    """Download a public corpus and verify its checksum."""
+def data_fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A corpus.", autocompletion=complete_corpus)],
+) -> None:
+    """Download a corpus and verify its checksum."""
     from commands import data
 
     data.fetch(name)
@@ -406,7 +430,8 @@ def data_rm(
 def main() -> None:
     """The `lm` command."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # what the terminal's encoding lacks is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a character that the encoding lacks is no reason to fail
     sys.exit(run_safely(app, sys.argv[1:]))
 
 

@@ -122,10 +122,8 @@ def main() -> None:
         if arguments.json:
             print(json.dumps({"row": "char-shakespeare", "ours": ours, "peer": peer}), flush=True)
         else:
-            print(
-                f"peer {peer['seconds']:.0f} s, validation loss {peer['val_loss']:.3f}   ours {ours['seconds']:.0f} s, {ours['val_loss']:.3f}",
-                flush=True,
-            )
+            for side, figures in (("peer", peer), ("ours", ours)):
+                print(f"{side} {figures['seconds']:.0f} s, validation loss {figures['val_loss']:.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -81,9 +81,8 @@ def main() -> None:
         print(json.dumps(figures))
     else:
         rate, peak = figures["megabytes_per_second"], figures["peak_memory_bytes"] / MEGABYTE
-        print(
-            f"{figures['row']}: {figures['megabytes']:.0f} MB, {rate:.1f} MB/s, peak {peak:.0f} MB, {figures['tokens']:,} tokens"
-        )
+        size = f"{figures['megabytes']:.0f} MB, {figures['tokens']:,} tokens"
+        print(f"{figures['row']}: {size}, {rate:.1f} MB/s, peak {peak:.0f} MB")
 
 
 if __name__ == "__main__":

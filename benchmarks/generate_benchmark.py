@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 
 import torch
-from pairs import compare, show
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from benchmarks.pairs import compare, show
 from lmcore.config import GenerationConfig
 from lmcore.data import Tokenizer
 from lmcore.data.tokenizer.build import char_tokenizer
@@ -36,7 +36,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
 
-    peer_model = GPT2LMHeadModel(GPT2Config()).eval()
+    peer_model = GPT2LMHeadModel(GPT2Config()).train(False)
     peer_model.generation_config.pad_token_id = 0
     model = from_gpt2_state_dict(peer_model.state_dict(), GPT2Config().n_head)
     tokenizer = letters_tokenizer()

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pairs import compare, show
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.pairs import compare, show
 from lmcore.config import Config
 from lmcore.models import build_model
 from lmcore.training.objective import objective
@@ -90,7 +90,7 @@ def our_step(row: Row, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
         optimizers.zero_grad()
         result = objective(model, x, y, state, config.training, ())
         state = result.state
-        result.total.backward()
+        torch.autograd.backward(result.total)
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         nn.utils.clip_grads_with_norm_(parameters, config.optimizer.grad_clip, norm)
         optimizers.step(torch.isfinite(result.total.detach()) & torch.isfinite(norm))
@@ -128,7 +128,7 @@ def word_language_model_step(row: Row, x: torch.Tensor, y: torch.Tensor, checkou
         nonlocal hidden
         optimizer.zero_grad()
         output, hidden = model(x, tuple(part.detach() for part in hidden))
-        F.nll_loss(output, y).backward()
+        torch.autograd.backward(F.nll_loss(output, y))
         nn.utils.clip_grad_norm_(model.parameters(), 0.25)
         optimizer.step()
 

@@ -25,7 +25,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 START = "import sys; from tui import run_app; sys.exit(run_app())"
 # Wall-clock time on a busy machine says little: the processor time to the same moment stands beside it.

@@ -12,14 +12,11 @@ import os
 import shutil
 import statistics
 import string
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tui_benchmark import ROOT, Terminal
-
-sys.path.insert(0, str(ROOT))
+from benchmarks.tui_benchmark import Terminal
 
 LETTERS = "ΑΒΓΔΕΖΗΘΛΞΠΣΦΨΩабвгдежзиклмнпрстуфхцчшщыэюя"
 TARGET_MS = 50.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from commands.output.console import clip, columns, is_terminal, note, note_data, put, put_json
+from commands.output.console import clip, is_terminal, note, note_data, put, put_json, width_limit
 from commands.output.tables import Column, put_facts, put_table
 from lmcore.data import add_corpus, fetch_corpus, list_corpora, removable, remove_corpus, show_corpus
 from lmcore.errors import UsageError
@@ -32,7 +32,8 @@ def list_all(*, as_json: bool) -> None:
         Column("splits"),
         Column("about"),
     ]
-    room = columns() - ROOM_FOR_THE_REST if is_terminal(sys.stdout) else None
+    limit = width_limit()
+    room = None if limit is None else limit - ROOM_FOR_THE_REST
     rows = [
         [
             corpus.name,

@@ -1,4 +1,4 @@
-"""Names on the command line: completion, ranges of runs, and which checkpoint a RUN means."""
+"""Names on the command line: shell completion, ranges of runs, and the checkpoint that a RUN means."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ _RANGE = re.compile(r"^(?P<stem>.*?)(?P<first>\d+)\.\.(?P=stem)?(?P<last>\d+)$")
 
 
 def complete_preset(incomplete: str) -> list[str]:
-    """Presets that begin so, for the shell."""
+    """Shell completion: presets that begin with `incomplete`."""
     from lmcore.presets import preset_names
 
     return [name for name in preset_names() if name.startswith(incomplete)]
 
 
 def complete_run(incomplete: str) -> list[str]:
-    """Runs that begin so, for the shell."""
+    """Shell completion: runs that begin with `incomplete`."""
     from lmcore.runs import list_runs
 
     return [run.name for run in list_runs() if run.name.startswith(incomplete)]
 
 
 def complete_corpus(incomplete: str) -> list[str]:
-    """Corpora that begin so, for the shell."""
+    """Shell completion: corpora that begin with `incomplete`."""
     from lmcore.data.corpus.lookup import known_names
 
     return [name for name in known_names() if name.startswith(incomplete)]
 
 
 def complete_setting(incomplete: str) -> list[str]:
-    """Settings that begin so, for the shell."""
+    """Shell completion: settings that begin with `incomplete`."""
     from lmcore.config import setting_names
 
     return [f"{name}=" for name in setting_names() if name.startswith(incomplete)]
 
 
 def expand_ranges(names: list[str]) -> list[str]:
-    """`exp1..exp3` (or `exp1..3`) to exp1, exp2, exp3; other names stay.
+    """`exp1..exp3` (or `exp1..3`) to exp1, exp2, exp3; other names are kept.
 
     Raises:
-        UsageError: a range that runs backwards or is too long.
+        UsageError: the range runs backwards or names more than 1,000 runs.
     """
     expanded = []
     for name in names:
@@ -58,7 +58,7 @@ def expand_ranges(names: list[str]) -> list[str]:
         if not 0 <= last - first < 1000:
             raise UsageError(
                 f"'{name}' is not a range of runs.",
-                "Write it from the lower to the higher number, for example exp1..exp12.",
+                "Give the lower number first, for example exp1..exp12, and at most 1,000 runs.",
             )
         expanded += [f"{match['stem']}{number}" for number in range(first, last + 1)]
     return list(dict.fromkeys(expanded))
@@ -78,8 +78,8 @@ def corpus_setting(name: str) -> str:
 
 
 def find_checkpoint(name: str | None, which: str | None) -> tuple[Run | None, Path]:
-    """The run and the checkpoint folder that `name` means: a run's name, a path to one, or a path to a checkpoint
-    folder itself.
+    """The run and the checkpoint folder that `name` means: a run's name, the path of a run, or the path of a checkpoint
+    folder.
 
     Without a name, the run with the newest checkpoint. `which` is as for `checkpoint_of`.
 
@@ -96,23 +96,23 @@ def find_checkpoint(name: str | None, which: str | None) -> tuple[Run | None, Pa
         return run, checkpoint_of(run, which)
     written = [run for run in list_runs() if run.checkpoints()]
     if not written:
-        raise UsageError("There is no trained run to write with.", "Train one first: `lm train --preset quick`.")
+        raise UsageError("There is no trained run yet.", "Train one first: `lm train --preset quick`.")
     newest = max(written, key=lambda run: max(checkpoint.path.stat().st_mtime for checkpoint in run.checkpoints()))
     return newest, checkpoint_of(newest, which)
 
 
 def checkpoint_of(run: Run, which: str | None = None) -> Path:
-    """The folder of a run's `best` or `last` checkpoint or that of a step; by default the best, or the last before
-    anything was evaluated.
+    """The folder of a run's `best` or `last` checkpoint or that of a step; by default the best, or the last if nothing
+    has been evaluated yet.
 
     Raises:
-        UsageError: it has none yet, or `which` is none of these.
+        UsageError: the run has no checkpoint yet, or `which` is none of these.
         LmError: it has no such checkpoint.
     """
     if not run.checkpoints():
         raise UsageError(
             f"The run '{run.name}' has no checkpoint yet.",
-            f"Wait for its first one, or continue it with `lm train --resume {run.name}`.",
+            f"Wait for its first checkpoint, or resume the run with `lm train --resume {run.name}`.",
         )
     if which is None:
         try:
@@ -123,4 +123,4 @@ def checkpoint_of(run: Run, which: str | None = None) -> Path:
         return run.checkpoint(which)
     if which.isdigit():
         return run.checkpoint(int(which))
-    raise UsageError(f"There is no checkpoint '{which}'.", "Choose best, last, or a step such as 500.")
+    raise UsageError(f"There is no checkpoint '{which}'.", "Choose best, last, or a step number such as 500.")

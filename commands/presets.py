@@ -1,17 +1,25 @@
-"""A config for people: every setting with its meaning."""
+"""`lm presets`: the list, one preset with every setting explained, and a copy of it to edit."""
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commands.output.console import BOLD, DIM, columns, note_data, paint, put, put_json, wrap
-from commands.output.tables import put_facts
+from commands.output.console import BOLD, DIM, columns, note, note_data, paint, put, put_json, wrap
+from commands.output.tables import put_facts, put_hanging
+from lmcore.errors import UsageError
 from lmcore.text import harmless
 
 if TYPE_CHECKING:
     from lmcore.config import Config
     from lmcore.presets import Preset
+
+_HEADER = re.compile(r"\s*\[\s*(\w+)\s*\]\s*(?:#.*)?")
+_MEANING_COLUMN = 34
 
 
 def list_all(*, as_json: bool) -> None:
@@ -29,7 +37,7 @@ def show(name: str, *, as_json: bool) -> None:
     """Print one preset."""
     from lmcore.presets import load_preset
 
-    preset = load_preset(name)  # a wrong name is said before torch is imported
+    preset = load_preset(name)  # an unknown name is refused before torch is imported
     from lmcore.training.parameters import count_parameters
 
     parameters = count_parameters(preset.config, note_data)
@@ -38,6 +46,7 @@ def show(name: str, *, as_json: bool) -> None:
             {
                 "name": preset.name,
                 "summary": preset.summary,
+                "path": str(preset.path),
                 "config": preset.config.to_dict(),
                 "parameters": parameters,
             }
@@ -46,18 +55,65 @@ def show(name: str, *, as_json: bool) -> None:
         put_preset(preset, parameters)
 
 
-def put_preset(preset: Preset, parameters: dict[str, int | None]) -> None:
-    """Write a preset with its notes and every setting's value and meaning; values that differ from the default stand
-    out.
+def copy(name: str, target: str, *, force: bool) -> None:
+    """Write a preset to a file (`-`: stdout) as TOML to edit.
+
+    Raises:
+        UsageError: no such preset; the file's name does not end in .toml; or it exists and `force` is not set.
     """
-    put(paint(f"{preset.name}: {preset.summary}", BOLD, sys.stdout))
-    for line in wrap(harmless(preset.notes), columns()):
-        put(line)
-    put()
+    from lmcore.presets import load_preset
+
+    text = commented_toml(load_preset(name))
+    if target == "-":
+        put(text, end="")
+        return
+    path = Path(target).expanduser()
+    if path.suffix != ".toml":
+        raise UsageError(
+            f"'{target}' does not end in .toml, so --preset would take it for a name.",
+            f"Choose a name such as {path.name or name}.toml, or - for stdout.",
+        )
+    if path.exists() and not force:
+        raise UsageError(f"{target} already exists.", "Choose another name, or overwrite it with --force.")
+    path.write_text(text, encoding="utf-8")
+    note(f"copied {name} to {path}: edit it, then `lm train --preset {path}`")
+
+
+def commented_toml(preset: Preset) -> str:
+    """The preset's own file with its comments; in each section the settings that it leaves at their defaults are added
+    as comments with their meaning, ready to be uncommented. As TOML it says the same as the preset.
+    """
+    text = preset.path.read_text(encoding="utf-8")
+    values = tomllib.loads(text)
+    lines = text.rstrip().split("\n")
+    for section, defaults in preset.config.to_dict().items():
+        left = [
+            _commented(section, key, value) for key, value in defaults.items() if key not in values.get(section, {})
+        ]
+        if section not in values:
+            lines += ["", f"[{section}]", *left]
+        elif (end := _end_of_section(lines, section)) is not None:
+            lines[end:end] = left
+    return "\n".join(lines) + "\n"
+
+
+def put_preset(preset: Preset, parameters: dict[str, int | None]) -> None:
+    """Write a preset with its notes, and each setting's value and meaning; values other than the default are bold."""
+    from lmcore.presets import PRESETS_DIR
+
+    put(paint(f"{preset.name}: {harmless(preset.summary, keep_newlines=False)}", BOLD, sys.stdout))
+    for paragraph in preset.notes.split("\n\n"):
+        for line in wrap(harmless(paragraph, keep_newlines=False), columns()):
+            put(line)
+        put()
     if parameters["total"] is None:
-        put("parameters  known once the text is read: the vocabulary comes from it")
+        count = "known only after reading the text, which determines the vocabulary"
     else:
-        put(f"parameters  {parameters['total']:,} total, {parameters['learnable']:,} learnable")
+        count = f"{parameters['total']:,} total, {parameters['learnable']:,} learnable"
+    facts = [("parameters", count), ("file", str(preset.path))]
+    if preset.path.parent == PRESETS_DIR:
+        facts.append(("copy it", f"lm presets copy {preset.name} mine.toml"))
+    put_facts(facts)
     put_settings(preset.config)
 
 
@@ -72,20 +128,38 @@ def put_settings(config: Config) -> None:
         put(paint(f"[{section}]", BOLD, sys.stdout))
         for key, value in settings.items():
             shown = f"{key} = {show_value(value)}"
-            changed = value != default[section][key]
-            gap = " " * max(2, 36 - len(shown))
+            style = BOLD if value != default[section][key] else ""
             reason = why_ignored(config, f"{section}.{key}")
-            note = f"(no effect: {reason}) " if reason else ""
-            meaning = paint(note + setting_help(f"{section}.{key}"), DIM, sys.stdout)
-            put(f"{paint(shown, BOLD if changed else '', sys.stdout)}{gap}{meaning}")
+            meaning = (f"(no effect: {reason}) " if reason else "") + setting_help(f"{section}.{key}")
+            put_hanging(shown, meaning, _MEANING_COLUMN, style, DIM)
 
 
 def show_value(value: Any) -> str:
-    """A setting's value as it is written in TOML."""
+    """A setting's value as it is written in TOML, with nothing in it that a terminal would act on."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f'"{harmless(value, keep_newlines=False)}"'
+        return json.dumps(harmless(value), ensure_ascii=False)  # TOML's basic strings are escaped like JSON's
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(show_value(item) for item in value)}]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)
+
+
+def _commented(section: str, key: str, value: Any) -> str:
+    from lmcore.config import setting_help
+
+    return f"{f'# {key} = {show_value(value)}':<{_MEANING_COLUMN}}# {setting_help(f'{section}.{key}')}"
+
+
+def _end_of_section(lines: list[str], section: str) -> int | None:
+    """The index after the last setting of `[section]`; None where the file writes its settings in another way."""
+    headers = [i for i, line in enumerate(lines) if _HEADER.fullmatch(line)]
+    begin = next((i for i in headers if _HEADER.fullmatch(lines[i])[1] == section), None)  # type: ignore[index]
+    if begin is None:
+        return None
+    end = next((i for i in headers if i > begin), len(lines))
+    while end > begin and not lines[end - 1].strip():
+        end -= 1
+    return end

@@ -7,7 +7,6 @@ setting that has an effect only together with others says so in its annotation, 
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pydantic.fields import FieldInfo
 from lmcore.applies import AnyOf, Condition, any_of, unless, when
 from lmcore.errors import UsageError, did_you_mean
 from lmcore.registry import ARCHITECTURES, CHOICES, OPTIMIZERS
+from lmcore.synonyms import setting_hint
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
@@ -648,9 +648,8 @@ def _parse(section: str, key: str, text: str) -> Any:
 def _refuse_unknown(values: dict[str, Any]) -> None:
     for section, settings in values.items():
         if section not in Config.model_fields:
-            raise UsageError(
-                f"There is no setting '{section}'.", _nearest(section, [*Config.model_fields, *setting_names()])
-            )
+            name = f"{section}.{next(iter(settings))}" if isinstance(settings, dict) and settings else section
+            raise UsageError(f"There is no setting '{name}'.", setting_hint(name, setting_names()))
         if not isinstance(settings, dict):
             raise UsageError(
                 f"'{section}' is a section, not a setting.",
@@ -658,24 +657,13 @@ def _refuse_unknown(values: dict[str, Any]) -> None:
             )
         for key in settings:
             if key not in _section(Config.model_fields[section].annotation).model_fields:
-                raise UsageError(
-                    f"There is no setting '{section}.{key}'.", _nearest(f"{section}.{key}", setting_names())
-                )
+                name = f"{section}.{key}"
+                raise UsageError(f"There is no setting '{name}'.", setting_hint(name, setting_names()))
 
 
 def setting_names_of(section: str) -> list[str]:
     """The `section.key` of one section."""
     return [name for name in setting_names() if name.startswith(f"{section}.")]
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if not matches:
-        tail = name.rpartition(".")[2]
-        matches = [k for k in known if k.rpartition(".")[2] == tail] or difflib.get_close_matches(
-            tail, [k.rpartition(".")[2] for k in known], n=1
-        )
-    return f"Did you mean '{matches[0]}'?" if matches else "`lm presets show quick` lists every setting."
 
 
 def _explain(error: ValidationError) -> UsageError:

@@ -1,7 +1,7 @@
-"""Errors for people: one sentence what is wrong, one what to do.
+"""Errors for people: one sentence that says what is wrong, one that says what to do.
 
-Every failure that a user can cause or mend is an `LmError`; the command line prints its two sentences and exits with
-its code. Any other exception that reaches the command line is a bug.
+Every failure that a user can cause or fix is an `LmError`; the command line prints its two sentences and exits with its
+code. Any other exception that reaches the command line is a bug.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 
 class LmError(Exception):
-    """The work failed. `message` says what is wrong, `hint` what to do; both are whole sentences."""
+    """The work failed. `message` says what is wrong, `hint` what to do; both are complete sentences."""
 
     exit_code = 1
 
@@ -25,7 +25,7 @@ class LmError(Exception):
 
 
 class UsageError(LmError):
-    """What was asked for cannot be: an unknown name, a value out of range, a run already there."""
+    """The request is not possible: an unknown name, a value out of range, a run that already exists."""
 
     exit_code = 2
 
@@ -35,13 +35,13 @@ class OutOfReachError(LmError):
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, cutoff: float = 0.6) -> str:
-    """The hint for an unknown name: the nearest of the `known` ones, or `otherwise` if none is near.
+    """The hint for an unknown name: the most similar of the `known` ones, or `otherwise` if none is similar.
 
     Args:
         name: what was typed.
-        known: what it could have been.
-        otherwise: a whole sentence.
-        cutoff: how alike two names must be, 0 to 1 (difflib's ratio).
+        known: what could have been meant.
+        otherwise: the hint if nothing is similar; a complete sentence, or empty.
+        cutoff: how similar two names must be, 0 to 1 (difflib's ratio).
     """
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"Did you mean '{matches[0]}'?" if matches else otherwise

@@ -1,25 +1,23 @@
-"""What the machine is doing: GPUs through NVIDIA's NVML, CPU and memory through /proc, as plain values.
+"""What the machine is doing: GPUs through NVIDIA's NVML, CPU, memory and processes through psutil, as plain values.
 
-Nothing here raises for what a driver or a system cannot say: that value is None.
+Nothing here raises for what a driver or an operating system does not report: that value is None.
 """
 
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class GpuProcess:
-    """A process on a card."""
+    """A process on a GPU."""
 
     pid: int
     name: str | None
@@ -28,7 +26,7 @@ class GpuProcess:
 
 @dataclass(frozen=True)
 class Gpu:
-    """A card as nvidia-smi shows it; utilization is a share of 1."""
+    """A GPU as nvidia-smi shows it; utilization is a fraction from 0 to 1."""
 
     index: int
     name: str | None = None
@@ -43,7 +41,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class GpuReport:
-    """The cards; if there are none, `reason` is a sentence that says why."""
+    """The GPUs; if there are none, `reason` is a sentence that says why."""
 
     gpus: tuple[Gpu, ...] = ()
     reason: str = ""
@@ -51,7 +49,7 @@ class GpuReport:
 
 @dataclass(frozen=True)
 class Cpu:
-    """The machine's cores and memory; loads are shares of 1 since the last call, None in the first one."""
+    """The machine's cores and memory; loads are fractions from 0 to 1 since the last call, None in the first one."""
 
     load: float | None
     load_per_core: tuple[float, ...]
@@ -61,7 +59,7 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Process:
-    """A process: resident memory, threads, and processor time used so far."""
+    """A process: resident memory, threads, and CPU time used so far."""
 
     pid: int
     memory_bytes: int | None
@@ -69,8 +67,15 @@ class Process:
     cpu_seconds: float | None
 
 
+class CpuTimes(NamedTuple):
+    """Seconds since the boot that a core, or all of them, were idle, and all seconds counted."""
+
+    idle: float
+    everything: float
+
+
 class GpuMonitor:
-    """Asks NVML again and again, initialised once; after the driver was lost it is tried anew every few seconds.
+    """Reads NVML, initialized once; a lost driver is tried again every few seconds.
 
     `backend` has the functions of the module `pynvml`, which is the default.
     """
@@ -84,7 +89,7 @@ class GpuMonitor:
         self._lock = threading.Lock()
 
     def read(self) -> GpuReport:
-        """All cards now. Threads may call it."""
+        """All GPUs now. Threads may call it."""
         with self._lock:
             if not self._ready and not self._start():
                 return GpuReport(reason=self._reason)
@@ -94,8 +99,8 @@ class GpuMonitor:
                 self._lose(f"The NVIDIA driver does not answer: {error}.")
                 return GpuReport(reason=self._reason)
             if count == 0:
-                return GpuReport(reason="The NVIDIA driver sees no card.")
-            return GpuReport(tuple(self._card(index) for index in range(count)))
+                return GpuReport(reason="The NVIDIA driver reports no GPU.")
+            return GpuReport(tuple(self._gpu(index) for index in range(count)))
 
     def _start(self) -> bool:
         if time.monotonic() < self._retry_at:
@@ -121,7 +126,7 @@ class GpuMonitor:
         self._reason = reason
         self._retry_at = time.monotonic() + self._retry_seconds
 
-    def _card(self, index: int) -> Gpu:
+    def _gpu(self, index: int) -> Gpu:
         handle = self._ask("nvmlDeviceGetHandleByIndex", index)
         if handle is None:
             return Gpu(index)
@@ -151,11 +156,11 @@ class GpuMonitor:
         return tuple(GpuProcess(pid, self._process_name(pid), used) for pid, used in by_memory)
 
     def _process_name(self, pid: int) -> str | None:
-        """The command line where this system shows it, else what NVML calls it."""
+        """The command line if this user may read it, otherwise NVML's name of it."""
         return _command(pid) or _text(self._ask("nvmlSystemGetProcessName", pid))
 
     def _ask(self, function: str, *arguments: Any) -> Any:
-        """An answer, or None: not supported by the card, not permitted, the card lost, or unknown to this driver."""
+        """An answer, or None: not supported by the GPU, not permitted, the GPU lost, or unknown to this driver."""
         try:
             return getattr(self._nvml, function)(*arguments)
         except (self._nvml.NVMLError, UnicodeDecodeError):
@@ -164,40 +169,23 @@ class GpuMonitor:
 
 @dataclass
 class CpuMonitor:
-    """Reads load from /proc/stat, as the difference between two calls."""
+    """CPU load as the share of busy time between two calls; psutil's own counts each thread's calls apart."""
 
-    root: Path = Path("/proc")
-    _last: list[tuple[int, int]] = field(default_factory=list)
+    _last: list[CpuTimes] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self) -> Cpu:
         """The machine now. Threads may call it."""
+        import psutil
+
         with self._lock:
-            times = self._times()
+            counted = _allowed(lambda: [psutil.cpu_times(), *psutil.cpu_times(percpu=True)]) or []
+            times = [_cpu_times(each) for each in counted]
             loads = [_load(before, after) for before, after in zip(self._last, times, strict=False)]
             self._last = times
-        used, total = self._memory()
+        memory = _allowed(psutil.virtual_memory)
+        used, total = (None, None) if memory is None else (memory.total - memory.available, memory.total)
         return Cpu(loads[0] if loads else None, tuple(loads[1:]), used, total)
-
-    def _times(self) -> list[tuple[int, int]]:
-        """(idle, all) clock ticks: of the machine, then of each core; empty where there is no /proc."""
-        try:
-            lines = (self.root / "stat").read_text().splitlines()
-        except OSError:
-            return []
-        # Guest time, the ninth and tenth, is contained in user time.
-        columns = [[int(value) for value in line.split()[1:9]] for line in lines if line.startswith("cpu")]
-        return [(values[3] + values[4], sum(values)) for values in columns]
-
-    def _memory(self) -> tuple[int | None, int | None]:
-        """(used, total) bytes; used is what is not available to a new process."""
-        try:
-            lines = (self.root / "meminfo").read_text().splitlines()
-        except OSError:
-            return None, _physical_memory()
-        values = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
-        total, available = values.get("MemTotal"), values.get("MemAvailable")
-        return (total - available if total is not None and available is not None else None), total
 
 
 _GPUS = GpuMonitor()
@@ -205,7 +193,7 @@ _CPU = CpuMonitor()
 
 
 def gpus() -> GpuReport:
-    """All NVIDIA cards of this machine now."""
+    """All NVIDIA GPUs of this machine now."""
     return _GPUS.read()
 
 
@@ -214,50 +202,62 @@ def cpu() -> Cpu:
     return _CPU.read()
 
 
-def process(pid: int, root: Path = Path("/proc")) -> Process | None:
-    """Memory, threads and processor time of a process; None when it is gone.
+def process(pid: int) -> Process | None:
+    """Memory, threads and CPU time of a process; None if it is gone (a zombie is)."""
+    import psutil
 
-    Without /proc only this process is known, and its memory is the highest it ever had.
-    """
     try:
-        status = (root / str(pid) / "status").read_text(errors="replace")
-        stat = (root / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return _own_process() if pid == os.getpid() else None
-    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    memory = int(lines["VmRSS"].split()[0]) * 1024 if "VmRSS" in lines else None
-    return Process(pid, memory, int(lines["Threads"]), (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"))
+        found = psutil.Process(pid)
+        with found.oneshot():
+            if _allowed(found.status) == psutil.STATUS_ZOMBIE:
+                return None
+            times, memory = _allowed(found.cpu_times), _allowed(found.memory_info)
+            return Process(
+                pid,
+                memory_bytes=None if memory is None else memory.rss,
+                threads=_allowed(found.num_threads),
+                cpu_seconds=None if times is None else times.user + times.system,
+            )
+    except (psutil.NoSuchProcess, OverflowError, ValueError):
+        return None
 
 
 def process_memory(pid: int | None = None) -> int | None:
-    """Resident memory in bytes of a process, by default this one; None when it is not known."""
+    """Resident memory in bytes of a process, by default this one; None if it is not known."""
     found = process(os.getpid() if pid is None else pid)
     return found.memory_bytes if found else None
 
 
-def _own_process() -> Process:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Process(os.getpid(), usage.ru_maxrss * unit, threading.active_count(), usage.ru_utime + usage.ru_stime)
+def _allowed(question: Callable[[], Any]) -> Any:
+    """The answer, or None where the operating system keeps it from this user."""
+    import psutil
 
-
-def _physical_memory() -> int | None:
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
+        return question()
+    except (psutil.AccessDenied, OSError):
         return None
 
 
-def _load(before: tuple[int, int], after: tuple[int, int]) -> float:
-    everything = after[1] - before[1]
-    return min(1.0, max(0.0, 1 - (after[0] - before[0]) / everything)) if everything > 0 else 0.0
+def _cpu_times(times: Any) -> CpuTimes:
+    """What psutil counted of one core, or of all. Linux contains a guest's time in the user's already."""
+    counted = times._asdict()
+    idle = counted["idle"] + counted.get("iowait", 0.0)
+    return CpuTimes(idle, sum(counted.values()) - counted.get("guest", 0.0) - counted.get("guest_nice", 0.0))
+
+
+def _load(before: CpuTimes, after: CpuTimes) -> float:
+    everything = after.everything - before.everything
+    return min(1.0, max(0.0, 1 - (after.idle - before.idle) / everything)) if everything > 0 else 0.0
 
 
 def _command(pid: int) -> str | None:
+    import psutil
+
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip() or None
-    except OSError:
+        command = " ".join(psutil.Process(pid).cmdline()).strip()
+    except psutil.Error:
         return None
+    return os.fsencode(command).decode(errors="replace") or None
 
 
 def _text(value: str | bytes | None) -> str | None:

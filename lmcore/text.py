@@ -1,4 +1,4 @@
-"""Text and numbers for people: made harmless for a terminal, and short."""
+"""Text made harmless for a terminal, and numbers made short enough to read."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ _HARMLESS_LINE = _HARMLESS | dict.fromkeys([0x0A, 0x09, 0x2028, 0x2029], " ")
 
 
 def harmless(text: str, keep_newlines: bool = True) -> str:
-    """The text with nothing in it that a terminal would obey.
+    """The text with nothing in it that a terminal would act on.
 
-    Control characters become visible (ESC reads ␛, so that an escape sequence is shown instead of carried out), C1
-    controls and lone surrogates become U+FFFD, bidirectional controls go. Newlines and tabs stay, or become spaces
+    Control characters become visible (ESC becomes ␛, so that an escape sequence is shown and not executed), C1 controls
+    and lone surrogates become U+FFFD, bidirectional controls are removed. Newlines and tabs are kept, or become spaces
     without `keep_newlines`.
     """
     return text.replace("\r\n", "\n").translate(_HARMLESS if keep_newlines else _HARMLESS_LINE)
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """A sort key that takes numbers in a name by value: exp2 before exp10. Upper and lower case are alike."""
+    """A sort key that compares numbers in a name by value, exp2 before exp10, and ignores case."""
     return [
         (0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part
     ]
 
 
 def human_bytes(n: float) -> str:
-    """Bytes in powers of 1024, as memory is sold: `3.5 GB`."""
+    """Bytes in powers of 1024, as memory is measured: `3.5 GB`."""
     return _scaled(n, 1024, ("B", "KB", "MB", "GB", "TB", "PB"), " ")
 
 
@@ -52,8 +52,9 @@ def human_count(n: float) -> str:
 
 
 def human_time(seconds: float) -> str:
-    """A duration by its two largest units: `12m 40s`, `3h 05m`, `2d 4h`; under ten seconds with a decimal; `?` when not
-    finite.
+    """A duration in its two largest units: `12m 40s`, `3h 05m`, `2d 4h`; below ten seconds with one decimal.
+
+    One that is not finite is `?`.
     """
     if not math.isfinite(seconds):
         return "?"
@@ -72,13 +73,13 @@ def human_time(seconds: float) -> str:
 
 
 def _scaled(n: float, base: int, units: tuple[str, ...], space: str) -> str:
-    """One decimal above the first unit, none in it."""
+    """With one decimal, except in the first unit."""
     if not math.isfinite(n):
         return "?"
     if round(abs(n)) < base:
         return f"{round(n)}{space}{units[0]}"
     power = 1
-    # What would be rounded up to a whole `base` is 1.0 of the next unit.
+    # A number that rounds to a whole `base` is 1.0 of the next unit.
     while power < len(units) - 1 and round(abs(n) / base**power, 1) >= base:
         power += 1
     return f"{n / base**power:.1f}{space}{units[power]}"

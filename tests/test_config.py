@@ -64,7 +64,10 @@ def test_differences_name_both_values() -> None:
     ("assignment", "wrong", "hint"),
     [
         ("model.n_layr=2", "no setting 'model.n_layr'", "'model.n_layer'"),
-        ("modle.n_layer=2", "no setting 'modle'", "'model'"),
+        ("modle.n_layer=2", "no setting 'modle.n_layer'", "'model.n_layer'"),
+        ("learning_rate=0.1", "no setting 'learning_rate'", "'optimizer.lr'"),
+        ("seed=1", "no setting 'seed'", "'training.seed' or 'generation.seed'"),
+        ("model.colour=1", "no setting 'model.colour'", "lists every setting"),
         ("n_layer=2", "no setting 'n_layer'", "'model.n_layer'"),
         ("model=2", "'model' is a section", "model."),
         ("model.block_size=0", "must be at least 1", "window"),

@@ -1,4 +1,4 @@
-"""The GPU panel's figures from recorded NVML answers: two cards, processes, errors, no driver; and this machine's own."""
+"""GPU figures from recorded NVML answers: two GPUs, processes, errors, no driver; and the figures of this machine."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
+import time
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
+import psutil
 import pynvml
 import pytest
 
@@ -35,7 +36,7 @@ class Recorded:
         self._answer("nvmlInit", None)
 
     def nvmlDeviceGetCount(self) -> int:  # noqa: N802
-        return self._answer("nvmlDeviceGetCount", len(self.cards))
+        return int(self._answer("nvmlDeviceGetCount", len(self.cards)))
 
     def _answer(self, name: str, default: Any = None) -> Any:
         answer = self.answers.get(name, default)
@@ -139,7 +140,7 @@ def test_no_package_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_card_is_a_reason() -> None:
-    assert "no card" in GpuMonitor(Recorded([])).read().reason
+    assert "no GPU" in GpuMonitor(Recorded([])).read().reason
 
 
 def test_a_lost_driver_is_said_and_found_again() -> None:
@@ -174,35 +175,68 @@ def test_this_machine_answers_without_raising() -> None:
     assert now.memory_total_bytes > 2**28
 
 
-def test_load_is_the_busy_share_between_two_looks(tmp_path: Path) -> None:
-    monitor = CpuMonitor(tmp_path)
-    # user nice system idle iowait irq softirq steal guest guest_nice
-    (tmp_path / "stat").write_text(
-        "cpu  100 0 0 100 0 0 0 0 50 0\ncpu0 100 0 0 0 0 0 0 0 50 0\ncpu1 0 0 0 100 0 0 0 0 0 0\nintr 1\n"
-    )
-    (tmp_path / "meminfo").write_text("MemTotal:       1000 kB\nMemFree: 100 kB\nMemAvailable:    400 kB\n")
+class Counted(NamedTuple):
+    """What psutil counts on Linux, in seconds since the boot."""
+
+    user: float = 0
+    nice: float = 0
+    system: float = 0
+    idle: float = 0
+    iowait: float = 0
+    irq: float = 0
+    softirq: float = 0
+    steal: float = 0
+    guest: float = 0
+    guest_nice: float = 0
+
+
+def test_load_is_the_busy_share_between_two_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = [Counted(user=100, guest=50), Counted(idle=100)]
+
+    def cpu_times(percpu: bool = False) -> list[Counted] | Counted:
+        return cores if percpu else Counted(*(sum(values) for values in zip(*cores, strict=True)))
+
+    monkeypatch.setattr(psutil, "cpu_times", cpu_times)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=1000, available=400, used=500))
+    monitor = CpuMonitor()
     first = monitor.read()
     assert (first.load, first.load_per_core) == (None, ())
-    assert (first.memory_used_bytes, first.memory_total_bytes) == (600 * 1024, 1000 * 1024)
-    (tmp_path / "stat").write_text(
-        "cpu  160 0 0 120 20 0 0 0 90 0\ncpu0 150 0 0 0 0 0 0 0 90 0\ncpu1 10 0 0 120 20 0 0 0 0 0\nintr 1\n"
-    )
+    assert (first.memory_used_bytes, first.memory_total_bytes) == (600, 1000)
+    cores = [Counted(user=150, guest=90), Counted(user=10, idle=120, iowait=20)]
     second = monitor.read()
     assert second.load == pytest.approx(0.6)
     assert second.load_per_core == pytest.approx((1.0, 0.2))
 
 
-def test_without_proc_the_rest_is_none(tmp_path: Path) -> None:
-    now = CpuMonitor(tmp_path).read()
-    assert (now.load, now.load_per_core, now.memory_used_bytes) == (None, (), None)
-    assert telemetry.process(1, tmp_path) is None
-    own = telemetry.process(os.getpid(), tmp_path)
+def test_threads_that_take_turns_share_one_record_of_the_load() -> None:
+    monitor = CpuMonitor()
+    loads: list[float | None] = []
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: loads.append(monitor.read().load))
+        thread.start()
+        thread.join()
+        time.sleep(0.05)
+    assert loads[0] is None
+    assert loads[1] is not None
+
+
+def test_what_this_user_may_not_read_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    def denied(process: psutil.Process) -> None:
+        raise psutil.AccessDenied(process.pid)
+
+    monkeypatch.setattr(psutil, "cpu_times", refused)
+    monkeypatch.setattr(psutil, "virtual_memory", refused)
+    assert CpuMonitor().read() == telemetry.Cpu(None, (), None, None)
+    monkeypatch.setattr(psutil.Process, "num_threads", denied)
+    own = telemetry.process(os.getpid())
     assert own is not None
+    assert own.threads is None
     assert own.memory_bytes is not None
-    assert own.memory_bytes > 2**20
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_a_process_by_its_pid() -> None:
     before = telemetry.process_memory()
     ballast = bytearray(b"x" * 2**26)
@@ -214,7 +248,10 @@ def test_a_process_by_its_pid() -> None:
     assert own is not None
     assert own.threads is not None
     assert own.threads >= threading.active_count()
+    assert own.cpu_seconds == pytest.approx(time.process_time(), abs=1.0)
     child = subprocess.Popen([sys.executable, "-c", ""])
+    while telemetry.process(child.pid) is not None:
+        time.sleep(0.01)  # until it is a zombie, which is gone for everybody but its parent
     child.wait()
     assert telemetry.process(child.pid) is None
     assert telemetry.process_memory(child.pid) is None

@@ -1,12 +1,12 @@
-"""Where words go: data on stdout, everything else on stderr; colour only where it is wanted and seen."""
+"""Where output goes: data to stdout, everything else to stderr; colour only where it is wanted and can be seen."""
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import shutil
 import sys
-import unicodedata
 from typing import Any, TextIO
 
 import typer
@@ -17,7 +17,7 @@ BOLD, DIM, RED, YELLOW, GREEN = "1", "2", "31", "33", "32"
 
 
 def put(text: str = "", end: str = "\n") -> None:
-    """Write data to stdout. Once the reader has gone (`| head`), the command ends quietly."""
+    """Write data to stdout. If the reader has gone (`| head`), the command ends quietly."""
     try:
         sys.stdout.write(text + end)
         sys.stdout.flush()
@@ -27,12 +27,12 @@ def put(text: str = "", end: str = "\n") -> None:
 
 
 def put_json(value: Any) -> None:
-    """Write one JSON value to stdout; numbers that JSON does not have become null."""
+    """Write one JSON value to stdout; numbers that are not finite become null."""
     put(json.dumps(_finite(value), indent=2, ensure_ascii=False))
 
 
 def note(text: str, colour: str = "") -> None:
-    """Write a line to stderr; a closed stderr is no reason to stop working."""
+    """Write a line to stderr; if the reader has gone, the command continues without it."""
     try:
         sys.stderr.write(paint(text, colour, sys.stderr) + "\n")
         sys.stderr.flush()
@@ -41,23 +41,23 @@ def note(text: str, colour: str = "") -> None:
 
 
 def note_data(done: int, total: int, what: str) -> None:
-    """Progress of a download or an encoding: redrawn on a terminal, silent elsewhere."""
+    """Show the progress of a download or an encoding on a terminal, and nothing elsewhere."""
     if not is_terminal(sys.stderr):
         return
     share = f"{100 * done // total:3d} %" if total else f"{done:,} bytes"
-    text = "" if total and done >= total else f"{share}  {harmless(what, keep_newlines=False)}"[: columns() - 1]
+    text = "" if total and done >= total else clip(f"{share}  {harmless(what, keep_newlines=False)}", columns() - 1)
     sys.stderr.write(f"\r\x1b[2K{text}")
     sys.stderr.flush()
 
 
 def version_text() -> str:
-    """The program's name and version, as it was installed."""
+    """The program's name and the version that is installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
         return f"lm {version('lm-tui')}"
     except PackageNotFoundError:
-        return "lm (run from its source, not installed)"
+        return "lm (not installed, run from source)"
 
 
 def paint(text: str, code: str, stream: TextIO) -> str:
@@ -66,12 +66,12 @@ def paint(text: str, code: str, stream: TextIO) -> str:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Someone looks at this stream, and lines on it can be redrawn."""
+    """Whether this stream is a terminal on which lines can be redrawn."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def is_colourful(stream: TextIO) -> bool:
-    """`NO_COLOR` forbids, `FORCE_COLOR` demands, else colour is for terminals (no-color.org, force-color.org)."""
+    """`NO_COLOR` turns colour off, `FORCE_COLOR` on; otherwise terminals get it (no-color.org, force-color.org)."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -84,11 +84,20 @@ def columns() -> int:
     return max(20, shutil.get_terminal_size((100, 24)).columns)
 
 
+def width_limit() -> int | None:
+    """The width that tables have to fit: `COLUMNS`, or that of the terminal; None for a pipe or file without one."""
+    is_set = os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]) > 0
+    return columns() if is_set or is_terminal(sys.stdout) else None
+
+
 def cell_width(text: str) -> int:
-    """Terminal columns that `text` takes: East Asian wide characters two, combining ones none."""
+    """Terminal columns that `text` takes: East Asian wide characters and emoji two, combining characters none."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    from wcwidth import wcswidth, wcwidth  # late: most of what is printed is ASCII
+
+    width: int = wcswidth(text)
+    return width if width >= 0 else sum(max(0, wcwidth(character)) for character in text)
 
 
 def pad(text: str, width: int, right: bool = False) -> str:
@@ -98,13 +107,10 @@ def pad(text: str, width: int, right: bool = False) -> str:
 
 
 def clip(text: str, width: int | None) -> str:
-    """The beginning of `text` that fits into `width` columns, with an ellipsis where something is missing; None: all of
-    it.
-    """
+    """The beginning of `text` that fits into `width` columns, with an ellipsis if something is missing; None: all."""
     if width is None or cell_width(text) <= width:
         return text
-    cut = next((i for i in range(len(text), 0, -1) if cell_width(text[:i]) < width), 0)
-    return text[:cut] + "…"
+    return text[: _fitting(text, width - 1)] + "…"
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -121,11 +127,16 @@ def wrap(text: str, width: int) -> list[str]:
                 lines.append(line)
             line = word
             while cell_width(line) > width:
-                cut = next(i for i in range(len(line), 0, -1) if cell_width(line[:i]) <= width)
+                cut = max(1, _fitting(line, width))
                 lines.append(line[:cut])
                 line = line[cut:]
         lines.append(line)
     return lines
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters of `text` fit into `width` columns; marks that combine with the last one come along."""
+    return max(0, bisect.bisect_right(range(len(text) + 1), width, key=lambda end: cell_width(text[:end])) - 1)
 
 
 def _finite(value: Any) -> Any:
@@ -139,5 +150,5 @@ def _finite(value: Any) -> Any:
 
 
 def _close_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not complain about the broken pipe."""
+    """Point stdout at nothing, so that the interpreter's last flush does not fail on the broken pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

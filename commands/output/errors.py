@@ -1,29 +1,65 @@
-"""Every way a command can end, as two sentences and an exit code."""
+"""How a command ends: two sentences for an error, and an exit code."""
 
 from __future__ import annotations
 
-import difflib
 import errno
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
 
 from commands.output.console import RED, note, paint
-from lmcore.errors import LmError
+from lmcore.errors import LmError, did_you_mean
 from lmcore.text import harmless
 
-# The base of all complaints of typer's parser; typer exports only this one of its descendants.
+# The base class of the errors of typer's parser; typer exports only this one of its subclasses.
 PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+# What other tools call our commands and options; options that are settings: lmcore/synonyms.py.
+_COMMANDS = {
+    "continue": "train --resume RUN",
+    "resume": "train --resume RUN",
+    "fit": "train",
+    "evaluate": "eval",
+    "test": "eval",
+    "score": "eval",
+    "sample": "generate",
+    "write": "generate",
+    "status": "runs",
+    "log": "watch",
+    "tail": "watch",
+    "stop": "control RUN stop",
+    "pause": "control RUN pause",
+    "ui": "tui",
+    "screen": "tui",
+    "corpora": "data",
+    "dataset": "data",
+    "ls": "list",
+    "delete": "rm",
+    "remove": "rm",
+    "mv": "rename",
+    "cp": "copy",
+    "download": "fetch",
+}
+_OPTIONS = {
+    "data.corpus": "--data",
+    "config": "--preset",
+    "recipe": "--preset",
+    "name": "--run",
+    "model": "--run",
+    "ckpt": "--checkpoint",
+    "gpu": "--device",
+    "cuda": "--device",
+    "n": "--num-samples",
+}
 
 
 def run_safely(app: Callable[..., Any], arguments: list[str]) -> int:
-    """Run the command line and return its exit code; whatever goes wrong is said on stderr.
+    """Run the command line and return its exit code; errors are printed to stderr.
 
-    `--debug` anywhere before `--` shows the full traceback of what went wrong.
+    `--debug` anywhere before `--` adds the full traceback.
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
     debug = "--debug" in arguments[:end]
@@ -44,7 +80,7 @@ def run_safely(app: Callable[..., Any], arguments: list[str]) -> int:
 
 
 def say(message: str, hint: str = "") -> None:
-    """One sentence what is wrong, one what to do, on stderr."""
+    """Print what is wrong, and in a second line what to do, to stderr."""
     note(f"{paint('error:', RED, sys.stderr)} {harmless(message)}" + (f"\n{harmless(hint)}" if hint else ""))
 
 
@@ -56,63 +92,73 @@ def explain(error: Exception) -> tuple[str, str, int]:
         return *_usage(error), 2
     if _is_out_of_memory(error):
         return (
-            "There is not enough memory for this.",
-            "Lower training.batch_size, model.block_size or the model's size, for example --set training.batch_size=4.",
+            "Out of memory.",
+            "Reduce training.batch_size, model.block_size or the model, for example with --set training.batch_size=4.",
             1,
         )
     if isinstance(error, OSError):
         return *_system(error), 1
     return (
-        f"lm met something it does not expect: {type(error).__name__}: {_sentence(str(error))}",
-        "Run the command again with --debug for the full traceback; this is a bug worth reporting.",
+        f"Unexpected error: {type(error).__name__}: {_sentence(str(error))}",
+        "This is a bug in lm. Run the command again with --debug for the full traceback, and report it.",
         1,
     )
 
 
-def did_you_mean(name: str, known: list[str]) -> str:
-    """A sentence with the nearest known name, or the empty text."""
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"Did you mean '{matches[0]}'?" if matches else ""
-
-
 def _usage(error: Any) -> tuple[str, str]:
-    """The command-line parser's complaint in our words: it names the option, then where its help is."""
+    """The command-line parser's error in our words: what is wrong, and where the help is."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "lm"
-    see = f"`{path} --help` says what it takes."
+    see = f"See `{path} --help`."
     text = error.format_message()
     unknown = re.match(r"No such (option|command):? '?([^' ]+)'?", text)
     if unknown:
         kind, name = unknown.groups()
-        return f"`{path}` has no {kind} '{name}'.", did_you_mean(
-            name, _names(context, kind)
-        ) or f"`{path} --help` lists them."
+        return f"`{path}` has no {kind} '{name}'.", _nearest(context, kind, name) or see
     missing = re.match(r"Missing (?:argument|option|parameter) '?([^'.]+)'?", text)
     if missing:
         return f"`{path}` needs {missing.group(1)}.", see
     invalid = re.match(r"Invalid value for '?([^':]+(?: / -\w)?)'?: (.*)", text, re.DOTALL)
     if invalid:
-        return f"{invalid.group(1)} does not fit: {_sentence(_in_words(invalid.group(2)))}", see
+        return f"Invalid value for {invalid.group(1)}: {_sentence(_in_words(invalid.group(2)))}", see
     return _sentence(text), see
 
 
 def _in_words(text: str) -> str:
     """`0 is not in the range x>=1.` for people."""
-    text = re.sub(r"is not in the range x>=([-\d.]+?)\.?$", r"is less than \1, the lowest it can be.", text)
+    text = re.sub(r"is not in the range x>=([-\d.]+?)\.?$", r"is below the minimum of \1.", text)
     return re.sub(r"is not a valid (?:float|integer)(?: range)?", "is not a number", text)
 
 
-def _names(context: Any, kind: str) -> list[str]:
+def _nearest(context: Any, kind: str, name: str) -> str:
+    """The hint for an unknown command or option: one that is spelled almost so, or a known synonym of it."""
     if context is None:
-        return []
+        return ""
     if kind == "command":
-        return list(getattr(context.command, "commands", {}))
-    return [
-        option
-        for parameter in context.command.get_params(context)
-        for option in parameter.opts
-        if option.startswith("-")
-    ]
+        commands = getattr(context.command, "commands", {})
+        meant = _COMMANDS.get(name.lower(), "")
+        return (
+            f"Did you mean '{meant}'?" if meant.split(" ")[0] in commands else did_you_mean(name, commands, cutoff=0.7)
+        )
+    parameters = context.command.get_params(context)
+    options = [option for parameter in parameters for option in parameter.opts if option.startswith("--")]
+    bare = name.strip("-")
+    # Without the dashes, which make any two options look alike.
+    near = did_you_mean(bare, [option.strip("-") for option in options], cutoff=0.75)
+    return near.replace("'", "'--", 1) if near else _meant(bare, options)
+
+
+def _meant(name: str, options: Sequence[str]) -> str:
+    """The hint for an option that is called otherwise here, or that is a setting."""
+    from lmcore.config import setting_names
+    from lmcore.synonyms import suggest_settings
+
+    found = suggest_settings(name, setting_names())
+    own = [_OPTIONS.get(name), *(_OPTIONS.get(setting) for setting in found)]
+    own += ["--" + setting.rpartition(".")[2].replace("_", "-") for setting in found]
+    if meant := [option for option in own if option in options]:
+        return f"Did you mean '{meant[0]}'?"
+    return f"Did you mean '--set {found[0]}=VALUE'?" if found and "--set" in options else ""
 
 
 def _system(error: OSError) -> tuple[str, str]:
@@ -120,14 +166,17 @@ def _system(error: OSError) -> tuple[str, str]:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"The disk is full{where}.",
-            "Free some space, then continue the run with `lm train --resume RUN`: its last checkpoint is whole.",
+            "Free some space. A run continues from its last checkpoint with `lm train --resume RUN`.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
-            f"This may not be read or written{where}.",
-            "Choose another place, for example with $LM_RUNS, or change its permissions.",
+            f"Permission denied{where}.",
+            "Change the permissions, or choose another folder, for example with $LM_RUNS.",
         )
-    return f"The system refused: {_sentence(str(error))}", "Check that the file or folder is there and can be used."
+    return (
+        f"The operating system reports: {_sentence(str(error))}",
+        "Check that the file or folder exists and is usable.",
+    )
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Tables as aligned text: numbers to the right, words to the left."""
+"""Tables as aligned text: numbers right-aligned, words left-aligned."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from commands.output.console import BOLD, DIM, cell_width, columns, is_colourful, is_terminal, pad, paint, put
+from commands.output.console import BOLD, DIM, cell_width, is_colourful, pad, paint, put, width_limit, wrap
 from lmcore.text import harmless
+
+_NARROWEST = 24
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that stands out: bold where the stream shows it, marked with `*` elsewhere."""
+    """A cell that may be the best of its column: bold in a terminal with colour, marked with `*` elsewhere."""
 
     text: str
     best: bool = False
@@ -31,16 +33,15 @@ def put_table(
 ) -> None:
     """Write a table to stdout.
 
-    Where a terminal is too narrow for it, the `dispensable` columns go, one after the other; if that is not enough, the
-    table is turned on its side, and if that is too wide as well, each row becomes a record.
+    Where it does not fit the width (of the terminal, or `COLUMNS`), the `dispensable` columns are left out, one after
+    the other; if that is not enough, rows become columns, and if that is too wide as well, each row becomes a record.
     """
     columns_left = list(range(len(headings)))
-    if is_terminal(sys.stdout):
-        for heading in dispensable:
-            if _fits(headings, rows, columns_left):
-                break
-            columns_left = [i for i in columns_left if headings[i].heading != heading]
-    if not is_terminal(sys.stdout) or _fits(headings, rows, columns_left):
+    for heading in dispensable:
+        if _fits(headings, rows, columns_left):
+            break
+        columns_left = [i for i in columns_left if headings[i].heading != heading]
+    if _fits(headings, rows, columns_left):
         _put_grid([headings[i] for i in columns_left], [[row[i] for i in columns_left] for row in rows])
         return
     turned_headings = [Column(headings[0].heading), *(Column(_plain(row[0]), number=True) for row in rows)]
@@ -55,12 +56,32 @@ def put_facts(facts: Sequence[tuple[str, str]]) -> None:
     """Write names and values, one a line, values aligned."""
     width = max((cell_width(name) for name, _ in facts), default=0)
     for name, value in facts:
-        put(f"{paint(pad(name, width), DIM, sys.stdout)}  {harmless(value, keep_newlines=False)}")
+        put_hanging(name, harmless(value, keep_newlines=False), width, DIM)
+
+
+def put_hanging(head: str, text: str, width: int, head_style: str = "", text_style: str = "") -> None:
+    """Write `head`, filled up to `width` columns, and `text` after it, wrapped to the columns that are left.
+
+    A path or another word that is too long for that is left in one piece.
+    """
+    limit = width_limit()
+    room = None if limit is None else limit - max(width, cell_width(head)) - 2
+    if room is None or room < _NARROWEST or any(cell_width(word) > room for word in text.split(" ")):
+        lines = [text]
+    else:
+        lines = wrap(text, room)
+    indent = max(width, cell_width(head)) + 2
+    put((paint(pad(head, width), head_style, sys.stdout) + "  " + paint(lines[0], text_style, sys.stdout)).rstrip())
+    for line in lines[1:]:
+        put(" " * indent + paint(line, text_style, sys.stdout))
 
 
 def _fits(headings: Sequence[Column], rows: Sequence[Sequence[str | Cell]], shown: Sequence[int]) -> bool:
+    limit = width_limit()
+    if limit is None:
+        return True
     widths = [max([cell_width(headings[i].heading), *(cell_width(_plain(row[i])) for row in rows)]) for i in shown]
-    return sum(widths) + 2 * (len(widths) - 1) <= columns()
+    return sum(widths) + 2 * (len(widths) - 1) <= limit
 
 
 def _put_grid(headings: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> None:

@@ -20,7 +20,7 @@ MANIFEST = "manifest.json"
 POINTERS = ("best", "last")
 _NAME = re.compile(r"step-(\d{8,})")
 # A hidden folder names its purpose and its process: `.step-00000500.new.1234.567890`.
-_HIDDEN = re.compile(r"\.(step-\d{8,})\.(new|old|gone)\.(\d+)\.(\d+)")
+_HIDDEN = re.compile(r"\.(step-\d{8,})\.(new|old|gone)\.(\d+)\.(\d+(?:\.\d+)?)")
 
 
 class Checkpoint(NamedTuple):
@@ -145,7 +145,8 @@ def clean_leftovers(run_path: Path) -> None:
     """Clear away what killed processes left half done. Folders of living processes are not touched."""
     for folder in run_path.glob(".step-*"):
         match = _HIDDEN.fullmatch(folder.name)
-        if match is None or is_alive(int(match[3]), int(match[4]) or None):
+        # Without a point the start time is in clock ticks, as earlier versions wrote it: see `is_alive`.
+        if match is None or is_alive(int(match[3]), (float if "." in match[4] else int)(match[4]) or None):
             continue
         place = run_path / match[1]
         if match[2] == "old" and not place.exists():
@@ -168,7 +169,7 @@ def _put_in_place(hidden: Path, final: Path) -> None:
 
 def _hidden(final: Path, purpose: str) -> Path:
     pid = os.getpid()
-    return final.parent / f".{final.name}.{purpose}.{pid}.{started(pid) or 0}"
+    return final.parent / f".{final.name}.{purpose}.{pid}.{started(pid) or 0.0:.2f}"
 
 
 def _write_manifest(folder: Path, step: int) -> None:

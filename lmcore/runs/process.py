@@ -1,10 +1,13 @@
-"""Which process writes a run, and whether it still lives."""
+"""Which process writes a run, and whether it is still alive."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
+
+# A start time is read through the system's clock: when that clock is set, the same process seems to have started a
+# little earlier or later. Nothing reuses a process id within seconds of that process' own start.
+TOLERANCE_SECONDS = 2.0
 
 
 def identity() -> dict[str, Any]:
@@ -17,32 +20,48 @@ def host() -> str:
     return os.uname().nodename
 
 
-def started(pid: int) -> int | None:
-    """When a process started, in clock ticks after boot; None when it is gone, or where there is no /proc."""
-    fields = _stat(pid)
-    return int(fields[19]) if fields and fields[0] not in ("Z", "X") else None
-
-
-def is_alive(pid: int, pid_started: int | None) -> bool:
-    """Whether that very process lives: a recycled pid has another start time. Zombies are dead.
-
-    Where there is no /proc, a process of that pid is taken for it.
-    """
-    if Path("/proc/self/stat").exists():
-        now = started(pid)
-        return now is not None and pid_started in (None, now)
+def started(pid: int) -> float | None:
+    """When a process started, in Unix seconds; None if it is gone (a zombie is) or this user may not ask."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
+        return _start_time(pid)
+    except PermissionError:
+        return None
+
+
+def is_alive(pid: int, pid_started: float | None) -> bool:
+    """Whether that very process is alive: a recycled process id has another start time. Zombies are dead.
+
+    Args:
+        pid: the process id.
+        pid_started: its `started`. An int is what earlier versions recorded on Linux: the clock ticks from the boot to
+            the process' start. None: any living process of that id is taken for it.
+    """
+    try:
+        now = _start_time(pid)
     except PermissionError:
         return True
-    return True
+    if now is None or pid_started is None:
+        return now is not None
+    if isinstance(pid_started, int):
+        import psutil
+
+        pid_started = psutil.boot_time() + pid_started / os.sysconf("SC_CLK_TCK")
+    return abs(now - pid_started) <= TOLERANCE_SECONDS
 
 
-def _stat(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the third (state) on; the second, the command, may itself hold spaces and brackets."""
+def _start_time(pid: int) -> float | None:
+    """Unix seconds, None if the process is gone.
+
+    Raises:
+        PermissionError: it is there, but this user may not ask.
+    """
+    import psutil  # late: listing runs that have ended does not need it
+
     try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
+        process = psutil.Process(pid)
+        ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return None if ended else float(process.create_time())
+    except psutil.AccessDenied:
+        raise PermissionError(pid) from None
+    except (psutil.NoSuchProcess, OverflowError, ValueError):
         return None

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import typer
 
 from cli import app
 from commands.output.errors import run_safely
@@ -48,24 +50,35 @@ LM_CODE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handle
 
 
 def start_lm(
-    *arguments: str, env: dict[str, str] | None = None, code: str = LM_CODE, **options: object
+    *arguments: str, env: dict[str, str] | None = None, code: str = LM_CODE, stdin: int | None = None
 ) -> subprocess.Popen[str]:
     """A real `lm` process."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(HOUSE), "OMP_NUM_THREADS": "1", **(env or {})},
-        **options,  # type: ignore[call-overload]
     )
 
 
-def run_lm(*arguments: str, **options: object) -> Answer:
+def run_lm(*arguments: str, env: dict[str, str] | None = None, code: str = LM_CODE) -> Answer:
     """A real `lm` process, to its end."""
-    process = start_lm(*arguments, **options)  # type: ignore[arg-type]
+    process = start_lm(*arguments, env=env, code=code)
     out, err = process.communicate(timeout=120)
     return Answer(process.returncode, out, err)
+
+
+@cache
+def all_commands() -> dict[tuple[str, ...], Any]:
+    """The parser's own commands, groups included, by the words after `lm`; `()` is `lm` itself."""
+    found: dict[tuple[str, ...], Any] = {(): typer.main.get_command(app)}
+    for path in (paths := [()]):
+        for name, command in getattr(found[path], "commands", {}).items():
+            found[*path, name] = command
+            paths.append((*path, name))
+    return found
 
 
 @pytest.fixture

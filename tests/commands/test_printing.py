@@ -10,17 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from commands.names import expand_ranges
-from commands.output import tables
-from commands.output.console import cell_width, is_colourful, pad, put_json, wrap
+from commands.output.console import cell_width, clip, is_colourful, pad, put_json, width_limit, wrap
 from commands.output.curves import Curve, finite_points, put_figure
 from commands.output.progress import Progress, describe_eval
-from commands.output.tables import Cell, Column, put_table
+from commands.output.tables import Cell, Column, put_facts, put_table
 from lmcore.errors import UsageError
-from tests.commands.conftest import Answer, run_lm
+from tests.commands.conftest import Answer, all_commands, run_lm
 
 
 class Terminal(io.StringIO):
@@ -49,23 +49,67 @@ def test_colour_is_for_those_who_want_and_see_it(
     assert is_colourful(io.StringIO()) is pipe
 
 
-@given(st.text(alphabet="ab 字\u0301é", max_size=60), st.integers(2, 20))
+@given(st.text(alphabet="ab 字\u0301é👍🏽\u200d👩☁\ufe0f", max_size=60), st.integers(2, 20))
 def test_wrapped_lines_fit_and_lose_no_letter(text: str, width: int) -> None:
     lines = wrap(text, width)
     assert all(cell_width(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
-def test_wide_characters_take_two_columns() -> None:
-    assert cell_width("字a") == 3
-    assert pad("字", 4) == "字  "
-    assert pad("字", 4, right=True) == "  字"
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [
+        ("字a", 3),
+        ("ｆｕｌｌ", 8),
+        ("e\u0301", 1),  # e and a combining acute accent
+        ("เก้า", 3),  # a Thai vowel and tone mark sit above their consonants
+        ("👍", 2),
+        ("👩\u200d👩\u200d👧", 2),  # one family, joined
+        ("☁\ufe0f", 2),  # a sign shown as an emoji
+        ("ｱ", 1),  # half-width katakana
+        ("\x07字", 2),  # control characters are made visible before they are measured
+    ],
+)
+def test_the_width_in_columns_is_the_terminals(text: str, width: int) -> None:
+    assert cell_width(text) == width
+    assert pad(text, 10) == text + " " * (10 - width)
+    assert pad(text, 10, right=True) == " " * (10 - width) + text
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "clipped"),
+    [
+        ("abcdef", 6, "abcdef"),
+        ("abcdef", 5, "abcd…"),
+        ("字字字", 5, "字字…"),
+        ("字字字", 4, "字…"),
+        ("e\u0301e\u0301e\u0301", 2, "e\u0301…"),
+        ("abc", None, "abc"),
+    ],
+)
+def test_an_ellipsis_stands_for_what_is_cut(text: str, width: int | None, clipped: str) -> None:
+    assert clip(text, width) == clipped
+
+
+def test_wide_words_are_broken_between_letters_not_within() -> None:
+    assert wrap("字字字 e\u0301e\u0301e\u0301", 2) == ["字", "字", "字", "e\u0301e\u0301", "e\u0301"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "limit"), [(None, None), ("60", 60), ("5", 20), ("0", None), ("", None), ("wide", None)]
+)
+def test_a_pipe_has_a_width_only_where_columns_gives_one(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, limit: int | None
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("COLUMNS", variable)
+    assert width_limit() == limit
 
 
 def test_the_best_is_marked_without_colour_and_bold_with_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [["a", Cell("10.00")], ["b", Cell("9.00", best=True)]]
+    rows: list[list[str | Cell]] = [["a", Cell("10.00")], ["b", Cell("9.00", best=True)]]
     put_table([Column("run"), Column("ppl", number=True)], rows)
     assert capsys.readouterr().out.splitlines() == ["run    ppl", "a    10.00", "b    9.00*"]
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -85,7 +129,7 @@ def test_the_best_is_marked_without_colour_and_bold_with_it(
         ),
     ],
 )
-def test_a_table_too_wide_for_the_terminal(
+def test_a_table_too_wide_for_the_columns_there_are(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     width: int,
@@ -93,7 +137,6 @@ def test_a_table_too_wide_for_the_terminal(
     expected: list[str],
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setattr(tables, "is_terminal", lambda stream: True)
     put_table(
         [Column("run"), Column("summary"), Column("more", number=True)],
         [["a", "x" * 10, "1"], ["b", "y" * 10, "2"]],
@@ -106,7 +149,6 @@ def test_a_table_of_few_rows_is_turned_when_that_fits(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    monkeypatch.setattr(tables, "is_terminal", lambda stream: True)
     put_table(
         [Column("run"), Column("test ppl", number=True), Column("steps", number=True)],
         [["first", "12.5", "100"], ["b", "9.5", "20"]],
@@ -116,6 +158,22 @@ def test_a_table_of_few_rows_is_turned_when_that_fits(
         "test ppl   12.5  9.5",
         "steps       100   20",
     ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (None, ["a  one two three four five six seven", "b  /a/path/that/is/too/long/for/one/line"]),
+        ("32", ["a  one two three four five six", "   seven", "b  /a/path/that/is/too/long/for/one/line"]),
+    ],
+)
+def test_facts_wrap_below_themselves_and_never_within_a_path(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str | None, expected: list[str]
+) -> None:
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    put_facts([("a", "one two three four five six seven"), ("b", "/a/path/that/is/too/long/for/one/line")])
+    assert capsys.readouterr().out.splitlines() == expected
 
 
 def test_json_has_null_for_what_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,20 +293,18 @@ def test_the_shell_completes_names(runs: Path, words: str, expected: set[str]) -
     assert set(answer.out.split()) == expected
 
 
-def test_help_fits_a_page_and_names_every_command(lm: Callable[..., Answer]) -> None:
-    out = lm("--help").out
-    for command in (
-        "train",
-        "generate",
-        "eval",
-        "compare",
-        "control",
-        "watch",
-        "tui",
-        "lr-find",
-        "presets",
-        "runs",
-        "data",
-    ):
-        assert f"\n  {command} " in out
-    assert "..." not in out.partition("Commands:")[2]
+@pytest.mark.parametrize("group", [(), ("presets",), ("runs",), ("data",)])
+def test_help_names_every_command_with_a_whole_sentence(
+    lm: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, group: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = lm(*group, "--help").out.partition("Commands:\n")[2].splitlines()
+    assert {line.split()[0] for line in listed} == set(all_commands()[group].commands)
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_every_command_option_and_argument_says_what_it_is() -> None:
+    for path, command in all_commands().items():
+        assert command.help, path
+        for parameter in command.get_params(typer.Context(command)):
+            assert getattr(parameter, "help", ""), (path, parameter.name)

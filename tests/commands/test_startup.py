@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands.conftest import HOUSE
 
-SLOW = ("torch", "numpy", "pydantic", "rich", "textual", "plotext", "tokenizers", "safetensors")
+SLOW = ("torch", "numpy", "pydantic", "rich", "textual", "plotext", "tokenizers", "safetensors", "psutil", "wcwidth")
 
 
 def imported_by(*arguments: str) -> set[str]:

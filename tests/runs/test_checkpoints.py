@@ -174,11 +174,16 @@ publish_checkpoint(Path({str(run.path)!r}), 1, write)
 def test_folders_of_living_writers_are_left_alone(run: Run) -> None:
     mine = _hidden(run.path / "step-00000001", "new")
     mine.mkdir()
-    recycled = run.path / f".step-00000002.new.{os.getpid()}.1"
-    recycled.mkdir()
+    recycled = [
+        run.path / f".step-00000002.{purpose}.{os.getpid()}.{since}"
+        for purpose in ("new", "gone")
+        for since in ("1", "1.00")
+    ]
+    for folder in recycled:
+        folder.mkdir()
     clean_leftovers(run.path)
     assert mine.is_dir()
-    assert not recycled.exists()
+    assert [folder for folder in recycled if folder.exists()] == []
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from lmcore.config import Config
@@ -71,7 +72,7 @@ def test_created_then_running_then_crashed_when_killed(run: Run, training: subpr
 
 def test_a_recycled_pid_is_not_taken_for_the_training(run: Run) -> None:
     mine = identity()
-    append(run, "start", **(mine | {"pid_started": mine["pid_started"] - 1}))
+    append(run, "start", **(mine | {"pid_started": mine["pid_started"] - 60}))
     assert run.state() == "crashed"
     append(run, "start", **mine)
     assert run.state() == "running"
@@ -135,6 +136,41 @@ def test_a_process_is_alive_by_pid_and_start_time() -> None:
     child.wait()
     assert started(child.pid) is None
     assert not is_alive(child.pid, None)
+    assert not is_alive(child.pid, started(pid))
+
+
+def test_a_start_time_is_in_unix_seconds_and_survives_a_small_change_of_the_clock() -> None:
+    before = time.time()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        now = started(child.pid)
+        assert now is not None
+        assert before - 2 < now < time.time() + 2  # the boot, from which the system counts, is known to a second
+        assert is_alive(child.pid, json.loads(json.dumps(now)))
+        assert is_alive(child.pid, now + 0.5)
+        assert is_alive(child.pid, now - 0.5)
+        assert not is_alive(child.pid, now + 10)
+        assert not is_alive(child.pid, now - 10)
+    finally:
+        child.communicate(b"\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="clock ticks were recorded where there is /proc")
+def test_the_clock_ticks_of_earlier_versions_still_name_their_process() -> None:
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    assert is_alive(os.getpid(), ticks)
+    assert not is_alive(os.getpid(), ticks + 10 * os.sysconf("SC_CLK_TCK"))
+    assert not is_alive(os.getpid(), max(0, ticks - 10 * os.sysconf("SC_CLK_TCK")))
+    assert not is_alive(2**22 + 1, ticks)
+
+
+def test_a_process_that_may_not_be_asked_is_rather_alive_than_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: psutil.Process) -> float:
+        raise psutil.AccessDenied(self.pid)
+
+    monkeypatch.setattr(psutil.Process, "create_time", denied)
+    assert started(os.getpid()) is None
+    assert is_alive(os.getpid(), 1.0)
 
 
 def test_requests_only_reach_a_training(run: Run, training: subprocess.Popen[str]) -> None:
