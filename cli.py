@@ -418,10 +418,10 @@ def data_fetch(
 
 @data_app.command(name="rm")
 def data_rm(
-    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_corpus)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A corpus.", autocompletion=complete_corpus)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Forget an added name, or delete a downloaded corpus; your own files stay."""
+    """Remove an added name or a downloaded corpus. Your own files stay."""
     from commands import data
 
     data.remove(name, sure=yes)

@@ -50,12 +50,17 @@ LM_CODE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handle
 
 
 def start_lm(
-    *arguments: str, env: dict[str, str] | None = None, code: str = LM_CODE, stdin: int | None = None
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    code: str = LM_CODE,
+    stdin: int | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[str]:
     """A real `lm` process."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdin=stdin,
+        cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
