@@ -30,9 +30,9 @@ def show(name: str, *, as_json: bool) -> None:
     from lmcore.presets import load_preset
 
     preset = load_preset(name)  # a wrong name is said before torch is imported
-    from lmcore.training.parameters import count_parameters
+    from lmcore.training.parameters import expected_parameters
 
-    parameters = count_parameters(preset.config, note_data)
+    parameters = expected_parameters(preset.config, note_data)
     if as_json:
         put_json(
             {
@@ -46,7 +46,7 @@ def show(name: str, *, as_json: bool) -> None:
         put_preset(preset, parameters)
 
 
-def put_preset(preset: Preset, parameters: dict[str, int | None]) -> None:
+def put_preset(preset: Preset, parameters: dict[str, int | bool | None]) -> None:
     """Write a preset with its notes and every setting's value and meaning; values that differ from the default stand
     out.
     """
@@ -55,9 +55,10 @@ def put_preset(preset: Preset, parameters: dict[str, int | None]) -> None:
         put(line)
     put()
     if parameters["total"] is None:
-        put("parameters  known once the text is read: the vocabulary comes from it")
+        put("parameters  unknown until the text is read: it determines the vocabulary")
     else:
-        put(f"parameters  {parameters['total']:,} total, {parameters['learnable']:,} learnable")
+        bound = "" if parameters["exact"] else "at most "
+        put(f"parameters  {bound}{parameters['total']:,} total, {bound}{parameters['learnable']:,} learnable")
     put_settings(preset.config)
 
 

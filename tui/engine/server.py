@@ -3,7 +3,7 @@
 `python -m tui.engine.server` reads requests from stdin and answers on stdout, one JSON object a line. Every answer
 carries the request's `id`.
 
-    {"op": "count", "id", "config"}                            -> count {"total", "learnable"}, null before the text is read
+    {"op": "count", "id", "config"}                            -> count {"total", "learnable", "exact"}, null before the text is read
     {"op": "write", "id", "folders", "prompt", "settings",     -> for each column: loading, ready {"step", "notices"},
      "num_samples", "alternatives", "device", "threads"}          pieces [[column, sample, text, probability, nll, alternatives]],
                                                                   done {"tokens", "seconds", "nll"} or failed
@@ -74,9 +74,9 @@ class Server:
 
     def _count(self, request: dict[str, Any]) -> None:
         from lmcore.config import Config
-        from lmcore.training.parameters import count_parameters
+        from lmcore.training.parameters import expected_parameters
 
-        self.answer(request["id"], "count", **count_parameters(Config.from_dict(request["config"])))
+        self.answer(request["id"], "count", **expected_parameters(Config.from_dict(request["config"])))
 
     def _write(self, request: dict[str, Any]) -> None:
         import torch
