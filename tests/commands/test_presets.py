@@ -54,6 +54,14 @@ def test_show_explains_every_setting(lm: Lm) -> None:
         assert setting_help(name) in out
 
 
+def test_show_marks_settings_without_effect(lm: Lm) -> None:
+    lines = {line.partition(" = ")[0]: line for line in lm("presets", "show", "exp1").out.splitlines()}
+    assert "(no effect: model.architecture = lstm)" in lines["norm_position"]
+    assert "(no effect: optimizer.name = adam)" in lines["weight_decay"]
+    assert "no effect" not in lines["projection"]
+    assert "no effect" not in lines["carry_state"]
+
+
 def test_a_vocabulary_that_only_the_text_knows(lm: Lm) -> None:
     shown = json.loads(lm("presets", "show", "novel-lstm", "--json").out)
     assert shown["parameters"] == {"total": None, "learnable": None, "exact": False}
