@@ -60,9 +60,7 @@ class TextGenerator:
             notices.append(f"The vocabulary lacks {words}: the model reads <unk> there.")
         context = self.model.context_length
         if context is not None and len(ids) > context:
-            notices.append(
-                f"The prompt has {len(ids)} tokens and the model's context {context}: only the last {context} are used."
-            )
+            notices.append(f"The prompt has {len(ids)} tokens and the model reads {context}: only the last ones count.")
         if not ids:
             notices.append("The prompt is empty: the text starts as a new one.")
         return notices
