@@ -108,14 +108,15 @@ def test_orthogonalizing_pushes_all_singular_values_towards_one() -> None:
     assert torch.nn.functional.cosine_similarity(result.flatten(), (u @ v).flatten(), dim=0) > 0.97
 
 
-def test_muon_takes_stacked_matrices_apart() -> None:
-    start = torch.randn(24, 8, generator=torch.Generator().manual_seed(1))  # as query, key and value [8, 8] each
+@pytest.mark.parametrize("columns", [8, 4, 16], ids=["square", "tall", "wide"])
+def test_muon_takes_stacked_matrices_apart(columns: int) -> None:
+    start = torch.randn(24, columns, generator=torch.Generator().manual_seed(1))  # as query, key and value
     fused = nn.Parameter(start.clone())
     apart = [nn.Parameter(part.clone()) for part in start.chunk(3)]
     ours = Muon([{"params": [fused], "parts": [3]}], lr=0.02, momentum=0.9, weight_decay=0.1)
     theirs = Muon(apart, lr=0.02, momentum=0.9, weight_decay=0.1)
     for seed in range(3):
-        fused.grad = torch.randn(24, 8, generator=torch.Generator().manual_seed(10 + seed))
+        fused.grad = torch.randn(24, columns, generator=torch.Generator().manual_seed(10 + seed))
         for parameter, gradient in zip(apart, fused.grad.chunk(3), strict=True):
             parameter.grad = gradient.clone()
         ours.step()
