@@ -38,9 +38,9 @@ def show(name: str, *, as_json: bool) -> None:
     from lmcore.presets import load_preset
 
     preset = load_preset(name)  # an unknown name is refused before torch is imported
-    from lmcore.training.parameters import count_parameters
+    from lmcore.training.parameters import expected_parameters
 
-    parameters = count_parameters(preset.config, note_data)
+    parameters = expected_parameters(preset.config, note_data)
     if as_json:
         put_json(
             {
@@ -97,7 +97,7 @@ def commented_toml(preset: Preset) -> str:
     return "\n".join(lines) + "\n"
 
 
-def put_preset(preset: Preset, parameters: dict[str, int | None]) -> None:
+def put_preset(preset: Preset, parameters: dict[str, int | bool | None]) -> None:
     """Write a preset with its notes, and each setting's value and meaning; values other than the default are bold."""
     from lmcore.presets import PRESETS_DIR
 
@@ -107,9 +107,10 @@ def put_preset(preset: Preset, parameters: dict[str, int | None]) -> None:
             put(line)
         put()
     if parameters["total"] is None:
-        count = "known only after reading the text, which determines the vocabulary"
+        count = "unknown until the text is read: it determines the vocabulary"
     else:
-        count = f"{parameters['total']:,} total, {parameters['learnable']:,} learnable"
+        bound = "" if parameters["exact"] else "at most "
+        count = f"{bound}{parameters['total']:,} total, {bound}{parameters['learnable']:,} learnable"
     facts = [("parameters", count), ("file", str(preset.path))]
     if preset.path.parent == PRESETS_DIR:
         facts.append(("copy it", f"lm presets copy {preset.name} mine.toml"))

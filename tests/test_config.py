@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmcore.applies import Condition
 from lmcore.config import (
     Config,
     differences,
@@ -17,6 +18,7 @@ from lmcore.config import (
     why_ignored,
 )
 from lmcore.errors import UsageError
+from lmcore.registry import parts_of
 
 
 def test_toml_round_trip_keeps_every_setting() -> None:
@@ -147,3 +149,19 @@ def test_settings_of_a_few_words_list_them() -> None:
     assert setting_choices("model.norm_position") == ["pre", "post"]
     assert setting_choices("model.tied") == ["false", "true"]
     assert setting_choices("model.n_layer") == []
+
+
+def test_conditions_name_settings_and_values_that_exist() -> None:
+    for section, field in Config.model_fields.items():
+        for key, setting in field.annotation.model_fields.items():  # type: ignore[union-attr]
+            for found in setting.metadata:
+                for condition in getattr(found, "conditions", [found]):
+                    if isinstance(condition, Condition):
+                        known = {*setting_choices(condition.name)} | {
+                            part
+                            for value in setting_choices(condition.name)
+                            for part in parts_of(condition.name, value)
+                        }
+                        named = {str(value).lower() for value in condition.values}
+                        assert condition.name in setting_names(), (section, key)
+                        assert named <= (known or {"0"}), (section, key)

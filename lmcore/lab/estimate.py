@@ -1,6 +1,4 @@
-"""How much memory and time a config will take, in closed form and from runs that were here before. Estimates, and named
-so.
-"""
+"""How much memory and time a config will need: estimates, in closed form and from earlier runs on this machine."""
 
 from __future__ import annotations
 
@@ -130,7 +128,7 @@ def estimate_time(config: Config, total: int | None, evidence: list[Evidence]) -
         None,
     )
     tokens = total_tokens(config, epoch)
-    alike = [run for run in _newest(evidence) if _same_place(run, values)]
+    alike = [run for run in _newest(evidence) if _same_device(run, values)]
     same = next((run for run in alike if _same(run, values, "model")), None)
     near = next((run for run in alike if total and _near(run, config, total)), None)
     limit = config.training.max_minutes * 60 or None
@@ -139,7 +137,7 @@ def estimate_time(config: Config, total: int | None, evidence: list[Evidence]) -
         return Time(limit, "at most, by training.max_minutes") if limit else UNKNOWN
     scale = 1.0 if same else (total or 1) / (run.parameters or 1)
     seconds = tokens / run.tokens_per_second * scale
-    why = f"at the speed of {run.name}" if same else f"scaled from {run.name} by parameters"
+    why = f"at the speed of {run.name}" if same else f"scaled from {run.name} by the number of parameters"
     return Time(min(seconds, limit) if limit else seconds, why)
 
 
@@ -169,7 +167,7 @@ def _near(run: Evidence, config: Config, total: int) -> bool:
     return alike and run.parameters is not None and 1 / SCALED_BY <= total / run.parameters <= SCALED_BY
 
 
-def _same_place(run: Evidence, values: dict[str, Any]) -> bool:
+def _same_device(run: Evidence, values: dict[str, Any]) -> bool:
     """Computed on the same device in the same precision: else its speed says nothing."""
     theirs = run.config.get("training", {})
     return all(theirs.get(name) == values["training"][name] for name in ("device", "precision"))

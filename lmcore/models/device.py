@@ -11,7 +11,7 @@ def pick_device(name: str) -> torch.device:
     """The device of a `training.device` setting; `auto` is CUDA, then Apple's MPS, then the CPU.
 
     Raises:
-        UsageError: that is no device, or this machine has none of that name.
+        UsageError: that is not a device, or this machine does not have it.
     """
     if name == "auto":
         return torch.device(
@@ -23,12 +23,12 @@ def pick_device(name: str) -> torch.device:
         raise UsageError(f"'{name}' is not a device.", "Choose auto, cpu, cuda, cuda:N or mps.") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(
-            f"There is no device '{name}': PyTorch sees {torch.cuda.device_count()} CUDA GPUs.",
-            "Choose another with --device, or auto.",
+            f"The device '{name}' is not available: PyTorch finds {torch.cuda.device_count()} CUDA GPUs.",
+            "Choose another one with --device, or use auto.",
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError(
-            "There is no device 'mps': this is no Apple GPU, or this PyTorch cannot use it.",
-            "Choose another with --device, or auto.",
+            "The device 'mps' is not available: this machine has no Apple GPU, or PyTorch cannot use it.",
+            "Choose another one with --device, or use auto.",
         )
     return device

@@ -63,7 +63,7 @@ def apply_pretrained_embedding(
         LmError: the source is missing, out of reach or damaged, or no table in it fits.
     """
     path = Path(source).expanduser()
-    if source.endswith(TEXT_SUFFIXES):
+    if not matched_by_row(source):
         filled = _apply_text(model, path, tokens)
         return Filled(filled, _missing_positions(model, source, found=False))
     if path.is_dir():
@@ -77,6 +77,11 @@ def apply_pretrained_embedding(
     with torch.no_grad():
         model.embedding.weight[model.vocab_size - len(table) :].copy_(table)
     return Filled(len(table), _missing_positions(model, source, found=_fill_positions(model, tables)))
+
+
+def matched_by_row(source: str) -> bool:
+    """Whether the rows of a source belong to the ids of one tokenizer; a text file names its tokens instead."""
+    return not source.endswith(TEXT_SUFFIXES)
 
 
 def _find_tokens(tables: Mapping[str, Tensor], path: Path, rows: int, width: int, pad_first: bool) -> Tensor:

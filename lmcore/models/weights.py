@@ -95,7 +95,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except FileNotFoundError:
-        raise LmError(f"There is no {path}.", "Name a checkpoint folder with its weights.") from None
+        raise LmError(f"There is no {path}.", "Choose a checkpoint folder that contains its weights.") from None
     except (SafetensorError, OSError) as error:
         raise LmError(f"{path} is damaged or unreadable: {error}.", "Use another checkpoint.") from None
     return tensors
@@ -106,12 +106,12 @@ def _read_config(path: Path) -> tuple[ModelConfig, int]:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return ModelConfig.model_validate(values["lm"]), int(values["vocab_size"])
     except FileNotFoundError:
-        raise LmError(
-            f"There is no {path}.", "Name a checkpoint folder: a run's step-... folder, or one that `lm` exported."
-        ) from None
+        raise LmError(f"There is no {path}.", "Choose a checkpoint folder: the step-... folder of a run.") from None
     except (ValueError, KeyError, TypeError, OSError) as error:
-        what = "its settings do not fit" if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
-        raise LmError(f"{path} is not a model's config ({what}).", "Use another checkpoint.") from None
+        what = (
+            "its settings are not valid" if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
+        )
+        raise LmError(f"{path} is not a model config ({what}).", "Use another checkpoint.") from None
 
 
 def _write(path: Path, content: bytes) -> None:

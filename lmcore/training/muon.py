@@ -14,7 +14,8 @@ ITERATIONS = 5
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
-    """Push all singular values of `matrix` [rows, columns] towards 1: with G = USVᵀ, nearly UVᵀ.
+    """Push all singular values of a `matrix` [..., rows, columns], or of each of several, towards 1: with G = USVᵀ,
+    nearly UVᵀ.
 
     Newton-Schulz: X ← aX + b(XXᵀ)X + c(XXᵀ)²X, which acts on each singular value alone and needs only products of
     matrices (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"). It runs in bfloat16 on a
@@ -22,15 +23,15 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     of `matrix`.
     """
     a, b, c = QUINTIC
-    x = matrix.to(torch.bfloat16 if matrix.is_cuda else torch.float32)
-    tall = x.size(0) > x.size(1)
+    x = matrix.to(torch.bfloat16 if matrix.is_cuda else torch.float32).reshape(-1, *matrix.shape[-2:])
+    tall = x.size(1) > x.size(2)
     if tall:
-        x = x.T  # the product XXᵀ is then the smaller of the two
-    x = x / x.norm().clamp(min=1e-7)
+        x = x.mT  # the product XXᵀ is then the smaller of the two
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(ITERATIONS):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return (x.T if tall else x).to(matrix.dtype)
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).reshape(matrix.shape).to(matrix.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -73,8 +74,8 @@ class Muon(torch.optim.Optimizer):
                     state["momentum_buffer"] = torch.zeros_like(parameter)
                 velocity = state["momentum_buffer"]
                 velocity.lerp_(parameter.grad, 1 - group["momentum"])
-                direction = parameter.grad.lerp(velocity, group["momentum"])
                 rows, columns = parameter.shape[0] // parts, parameter.shape[1]
+                stacked = parameter.grad.lerp(velocity, group["momentum"]).reshape(parts, rows, columns)
+                direction = orthogonalize(stacked).reshape(parameter.shape)
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                for part, towards in zip(parameter.chunk(parts), direction.chunk(parts), strict=True):
-                    part.add_(orthogonalize(towards), alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)
+                parameter.add_(direction, alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)

@@ -14,6 +14,7 @@ from lmcore.data import Batches, Data, check_vocabulary, load_data, make_batches
 from lmcore.errors import LmError, UsageError
 from lmcore.models import LanguageModel, apply_pretrained_embedding, build_model
 from lmcore.models.device import pick_device
+from lmcore.models.pretrained import RANDOM_INSTEAD, matched_by_row
 from lmcore.training.device import pick_precision
 from lmcore.training.schedules import require_end
 
@@ -112,12 +113,19 @@ def new_model(setup: Setup) -> LanguageModel:
     """A model with fresh weights, from the seed, on the device; its embedding pretrained if the config names a table.
 
     Raises:
-        LmError: the table is out of reach, damaged, or does not fit; the embedding is never left random silently.
+        LmError: the table is out of reach, damaged, or does not fit, or its rows are those of another tokenizer; the
+            embedding is never left random silently.
     """
     config, tokenizer = setup.config, setup.data.tokenizer
     model = build_model(config.model, tokenizer.vocab_size, device=setup.device, seed=config.training.seed)
     source = config.model.embedding
     if source != "random":
+        asked = config.tokenizer.kind
+        if asked in ("gpt1", "gpt2") and tokenizer.kind != asked and matched_by_row(source):
+            raise LmError(
+                f"{source} has a row for each token of {asked}, and this run has another tokenizer in its place.",
+                RANDOM_INSTEAD,
+            )
         tokens = [tokenizer.token(token_id) for token_id in range(tokenizer.vocab_size)]
         filled = apply_pretrained_embedding(model, source, tokens, pad_first=config.tokenizer.pad_first)
         if filled.rows < len(tokens) - config.tokenizer.pad_first:

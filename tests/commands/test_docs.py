@@ -68,7 +68,12 @@ def options_of(path: tuple[str, ...]) -> set[str]:
     """The long options of a command."""
     command = all_commands()[path]
     parameters = command.get_params(command.context_class(command))
-    return {option for parameter in parameters for option in [*parameter.opts, *parameter.secondary_opts] if option.startswith("--")}
+    return {
+        option
+        for parameter in parameters
+        for option in [*parameter.opts, *parameter.secondary_opts]
+        if option.startswith("--")
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

@@ -13,6 +13,8 @@ import pytest
 
 from commands.presets import show_value
 from lmcore.config import Config, setting_help, setting_names
+from lmcore.data import load_data
+from lmcore.models import count_parameters
 from lmcore.presets import load_preset, preset_names
 from tests.commands.conftest import TINY, Answer
 
@@ -27,7 +29,6 @@ COUNTS = {
     "exp10": LSTM[4],
     "exp11": GPT1[2],
     "exp12": GPT1[4],
-    "gpt2-dutch": (125_385_216, 125_385_216),
     "gpt2-124m": (124_439_808, 124_439_808),
     **dict.fromkeys(("hw1-dot", "hw1-euclid", "hw1-euclid-published", "hw1-euclid-squared"), (70428753, 70428753)),
 }
@@ -58,10 +59,37 @@ def test_show_explains_every_setting(lm: Lm) -> None:
         assert setting_help(name) in out
 
 
+def test_show_marks_settings_without_effect(lm: Lm) -> None:
+    lines = {line.partition(" = ")[0]: line for line in lm("presets", "show", "exp1").out.splitlines()}
+    assert "(no effect: model.architecture = lstm)" in lines["norm_position"]
+    assert "(no effect: optimizer.name = adam)" in lines["weight_decay"]
+    assert "no effect" not in lines["projection"]
+    assert "no effect" not in lines["carry_state"]
+
+
 def test_a_vocabulary_that_only_the_text_knows(lm: Lm) -> None:
     shown = json.loads(lm("presets", "show", "novel-lstm", "--json").out)
-    assert shown["parameters"] == {"total": None, "learnable": None}
-    assert "determines the vocabulary" in lm("presets", "show", "novel-lstm").out
+    assert shown["parameters"] == {"total": None, "learnable": None, "exact": False}
+    assert "unknown until the text is read" in lm("presets", "show", "novel-lstm").out
+
+
+def test_a_bpe_that_a_short_text_does_not_fill_is_counted_as_it_is(lm: Lm, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 40)
+    preset = tmp_path / "mine.toml"
+    preset.write_text(f'[data]\ncorpus = "{tmp_path / "text.txt"}"\n[model]\nn_layer = 1\nn_embd = 8\nn_head = 2\n')
+    config = Config.from_file(preset)
+    actual = load_data(config).tokenizer.vocab_size
+    assert actual < 300  # of 8,192 asked for
+    total, learnable = count_parameters(config.model, actual)
+    shown = json.loads(lm("presets", "show", str(preset), "--json").out)
+    assert shown["parameters"] == {"total": total, "learnable": learnable, "exact": True}
+
+
+def test_a_bpe_whose_text_is_not_here_is_an_upper_bound(lm: Lm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LM_DATA", raising=False)
+    shown = json.loads(lm("presets", "show", "gpt2-dutch", "--json").out)
+    assert shown["parameters"] == {"total": 125_385_216, "learnable": 125_385_216, "exact": False}
+    assert "at most 125,385,216 total" in lm("presets", "show", "gpt2-dutch").out
 
 
 def test_show_says_where_the_file_is_and_how_to_copy_it(lm: Lm) -> None:

@@ -84,12 +84,12 @@ def _cut(path: Path) -> None:
     [
         (lambda folder: (folder / "config.json").unlink(), "There is no .*config.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "There is no .*model.safetensors"),
-        (lambda folder: (folder / "config.json").write_text("{"), "config.json is not a model's config"),
-        (lambda folder: (folder / "config.json").write_text("[]"), "config.json is not a model's config"),
-        (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe"), "config.json is not a model's config"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json is not a model config"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "config.json is not a model config"),
+        (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe"), "config.json is not a model config"),
         (
             lambda folder: (folder / "config.json").write_text('{"vocab_size": 31, "lm": {"n_layer": 0}}'),
-            "its settings do not fit",
+            "its settings are not valid",
         ),
         (lambda folder: _cut(folder / "model.safetensors"), "model.safetensors is damaged"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b""), "model.safetensors is damaged"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from lmcore.config import ModelConfig, OptimizerConfig
+from lmcore.config import Config, ModelConfig, OptimizerConfig, setting_applies
+from lmcore.errors import UsageError
+from lmcore.lab.estimate import estimate_memory
 from lmcore.models import build_model
-from lmcore.registry import OPTIMIZERS
+from lmcore.registry import OPTIMIZERS, OptimizerKind
 from lmcore.training.muon import Muon, orthogonalize
 from lmcore.training.optimizers import Optimizers, Parameters, build_optimizers
 
@@ -106,14 +109,15 @@ def test_orthogonalizing_pushes_all_singular_values_towards_one() -> None:
     assert torch.nn.functional.cosine_similarity(result.flatten(), (u @ v).flatten(), dim=0) > 0.97
 
 
-def test_muon_takes_stacked_matrices_apart() -> None:
-    start = torch.randn(24, 8, generator=torch.Generator().manual_seed(1))  # as query, key and value [8, 8] each
+@pytest.mark.parametrize("columns", [8, 4, 16], ids=["square", "tall", "wide"])
+def test_muon_takes_stacked_matrices_apart(columns: int) -> None:
+    start = torch.randn(24, columns, generator=torch.Generator().manual_seed(1))  # as query, key and value
     fused = nn.Parameter(start.clone())
     apart = [nn.Parameter(part.clone()) for part in start.chunk(3)]
     ours = Muon([{"params": [fused], "parts": [3]}], lr=0.02, momentum=0.9, weight_decay=0.1)
     theirs = Muon(apart, lr=0.02, momentum=0.9, weight_decay=0.1)
     for seed in range(3):
-        fused.grad = torch.randn(24, 8, generator=torch.Generator().manual_seed(10 + seed))
+        fused.grad = torch.randn(24, columns, generator=torch.Generator().manual_seed(10 + seed))
         for parameter, gradient in zip(apart, fused.grad.chunk(3), strict=True):
             parameter.grad = gradient.clone()
         ours.step()
@@ -143,6 +147,45 @@ def test_a_models_muon_knows_which_matrices_are_stacked(settings: dict[str, obje
 def test_muon_refuses_what_is_no_matrix() -> None:
     with pytest.raises(ValueError, match="matrices"):
         Muon([nn.Parameter(torch.zeros(3))], lr=0.1, momentum=0.9)
+
+
+SIGN = """
+import torch
+
+
+class Sign(torch.optim.Optimizer):
+    def __init__(self, groups, lr):
+        super().__init__(groups, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.sub_(parameter.grad.sign(), alpha=group["lr"])
+
+
+def build(config, parameters, device):
+    names = list(parameters.named)
+    return [Sign([{"params": [parameters.named[name] for name in names], "names": names}], config.lr)]
+"""
+
+
+def test_a_new_optimizer_is_a_function_of_its_own_and_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy_sign.py").write_text(SIGN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(OPTIMIZERS, "sign", OptimizerKind("signs of gradients", "toy_sign:build", frozenset(), 0))
+    config = Config().with_settings({"optimizer.name": "sign", "optimizer.lr": 0.5})
+    before = parameters()
+    ours, optimizers = steps(config.optimizer, 1)
+    set_gradients(before.named, 0)
+    for name, parameter in before.named.items():
+        assert parameter.grad is not None
+        torch.testing.assert_close(ours.named[name].detach(), parameter.detach() - 0.5 * parameter.grad.sign())
+    assert optimizers.memory_bytes() == 0
+    assert not setting_applies(config, "optimizer.beta1")
+    assert estimate_memory(config, 100, 100, gpu=False).optimizer == 0
+    with pytest.raises(UsageError, match="sign has no weight decay"):
+        config.with_settings({"optimizer.weight_decay": 0.1})
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))

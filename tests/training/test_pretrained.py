@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from lmcore.data import load_tokenizer
 from lmcore.errors import LmError
 from lmcore.models import load_model
+from lmcore.training.setup import new_model, prepare
 from tests.training.conftest import Configure, Start
 
 
@@ -38,6 +40,15 @@ def test_a_table_out_of_reach_is_an_error_that_offers_a_random_one(
     with pytest.raises(LmError, match=r"model\.embedding=random") as caught:
         start(configure({"model.embedding": str(tmp_path / "missing.safetensors")}))
     assert "freeze_embedding" in caught.value.hint
+
+
+def test_a_table_of_another_tokenizers_rows_is_refused(tmp_path: Path, configure: Configure) -> None:
+    config = configure()
+    setup = prepare(config)
+    asked = config.with_settings({"tokenizer.kind": "gpt1", "model.embedding": str(tmp_path / "embeddings.npz")})
+    with pytest.raises(LmError, match="another tokenizer in its place") as caught:
+        new_model(replace(setup, config=asked))
+    assert "model.embedding=random" in caught.value.hint
 
 
 def test_frozen_positions_that_no_file_holds_are_a_substitution(

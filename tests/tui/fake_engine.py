@@ -55,7 +55,7 @@ def generate(request: dict[str, Any]) -> None:
 def serve(request: dict[str, Any]) -> None:
     if request["op"] == "count":
         model = request["config"]["model"]
-        answer(request["id"], "count", total=1000 * model["n_layer"], learnable=900 * model["n_layer"])
+        answer(request["id"], "count", total=1000 * model["n_layer"], learnable=900 * model["n_layer"], exact=True)
         answer(request["id"], "ended")
     else:
         generate(request)

@@ -3,7 +3,7 @@
 `python -m tui.engine.server` reads requests from stdin and answers on stdout, one JSON object a line. Every answer
 carries the request's `id`.
 
-    {"op": "count", "id", "config"}        count {"total", "learnable"}, null before the text is read; ended
+    {"op": "count", "id", "config"}        count {"total", "learnable", "exact"}, null before the text is read; ended
     {"op": "generate", "id", "folders",    for each folder (its index is "column"): loading, ready {"step", "notices"},
      "prompt", "settings", "num_samples",    tokens [[column, sample, text, probability, nll, alternatives], …], and
      "alternatives", "device", "threads"}    done {"tokens", "seconds", "nll"} or failed {"message"}; at last ended
@@ -75,9 +75,9 @@ class Server:
 
     def _count(self, request: dict[str, Any]) -> None:
         from lmcore.config import Config
-        from lmcore.training.parameters import count_parameters
+        from lmcore.training.parameters import expected_parameters
 
-        self.answer(request["id"], "count", **count_parameters(Config.from_dict(request["config"])))
+        self.answer(request["id"], "count", **expected_parameters(Config.from_dict(request["config"])))
 
     def _generate(self, request: dict[str, Any]) -> None:
         import torch

@@ -150,10 +150,11 @@ class SettingsPanel(Panel):
 @dataclass
 class Plan:
     """What is known of the run that would be started. `parameters`: None while counting, (None, None) before the text
-    is read.
+    is read; not `exact`: at most so many.
     """
 
     parameters: tuple[int | None, int | None] | None = None
+    exact: bool = True
     counting: str = ""
     memory: Memory | None = None
     machine: Machine | None = None
@@ -194,8 +195,9 @@ class PlanPanel(Panel):
             return Content.assemble((plan.counting or "counting the parameters …", "$secondary"))
         total, learnable = plan.parameters
         if total is None or learnable is None:
-            return Content("parameters known once the text is read: the vocabulary comes from it")
-        return Content.assemble((f"{total:,}", "bold"), " parameters, ", (f"{learnable:,}", "bold"), " learnable")
+            return Content("parameters unknown until the text is read: it determines the vocabulary")
+        counts = (f"{total:,}", "bold"), " parameters, ", (f"{learnable:,}", "bold"), " learnable"
+        return Content.assemble("" if plan.exact else "at most ", *counts)
 
     def _memory(self, plan: Plan) -> list[Content]:
         about = "~" if ascii_only() else "≈"

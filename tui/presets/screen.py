@@ -252,6 +252,7 @@ class PresetsScreen(BaseScreen):
             return
         if message.what == "count":
             self.plan.parameters = (message.values["total"], message.values["learnable"])
+            self.plan.exact = message.values["exact"]
         elif message.what in ("failed", "lost"):
             self.plan.counting = message.values["message"]
         self._reckon()
