@@ -214,11 +214,12 @@ class ScheduleConfig(Section):
     warmup_steps: Count = Field(0, description="Steps of linear rise from 0.")
     decay_steps: Count = Field(0, description="Step at which the decay ends (0: the last step of the run).")
     min_lr_ratio: Fraction = Field(0.0, description="The lowest rate, as a share of the peak.")
-    step_size: Positive = Field(1000, description="step, exponential: steps between two cuts (exponential: smoothly).")
-    gamma: Fraction = Field(0.5, description="step, exponential, plateau: factor of a cut.")
-    decay_fraction: Fraction = Field(
-        0.2, description="wsd: share of the run, at its end, that decays; one_cycle: unused."
+    step_size: Positive = Field(
+        1000,
+        description="step: steps between two cuts by gamma; exponential: steps in which the rate falls smoothly by gamma.",
     )
+    gamma: Fraction = Field(0.5, description="step, exponential, plateau: factor of a cut.")
+    decay_fraction: Fraction = Field(0.2, description="wsd: share of the run, at its end, in which the rate decays.")
     rise_fraction: Fraction = Field(0.3, description="one_cycle: share of the run that rises.")
     restart_steps: Positive = Field(1000, description="cosine_restarts: length of the first cycle.")
     restart_factor: Annotated[float, Field(ge=1.0)] = Field(
@@ -234,24 +235,28 @@ class TrainingConfig(Section):
     accumulate: Positive = Field(1, description="Micro-batches averaged into one step.")
     epochs: NonNegative = Field(0.0, description="Passes over the training split (0: no limit).")
     max_steps: Count = Field(0, description="Optimizer steps, counted from step 0 (0: no limit).")
-    max_minutes: NonNegative = Field(0.0, description="Minutes of training, over all resumes (0: no limit).")
+    max_minutes: NonNegative = Field(
+        0.0, description="Minutes of the run, over all resumes; final scores come on top (0: no limit)."
+    )
     eval_every: Count = Field(0, description="Steps between evaluations (0: once an epoch).")
     checkpoint_every: Count = Field(0, description="Steps between checkpoints (0: with each evaluation).")
-    log_every: Positive = Field(10, description="Steps between train events.")
-    keep_checkpoints: Positive = Field(1, description="Checkpoints kept beside the best and the last.")
-    seed: Count = Field(42, description="Of weights, order of batches and dropout.")
+    log_every: Positive = Field(10, description="Steps between reports of the training loss.")
+    keep_checkpoints: Positive = Field(1, description="Checkpoints kept in addition to the best and the last.")
+    seed: Count = Field(42, description="Random seed for initialization, batch order and dropout.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N, mps.", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 where the GPU has it, else fp16 with loss scaling, fp32 on CPU."
     )
     compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="torch.compile: auto on CUDA for runs long enough to repay it."
+        "auto", description="torch.compile: auto uses it on CUDA for runs of 2,000 steps or more."
     )
     threads: Count = Field(0, description="CPU threads (0: PyTorch's choice).")
     label_smoothing: Probability = Field(
-        0.0, description="Share of the target spread over the vocabulary (training only)."
+        0.0, description="Share of the target probability spread over the vocabulary (training only)."
     )
-    l1: NonNegative = Field(0.0, description="Weight of the L1 penalty on weights.")
+    l1: NonNegative = Field(
+        0.0, description="Strength of the L1 penalty on the weights that weight decay shrinks (see decay_all)."
+    )
     activation_reg: NonNegative = Field(0.0, description="recurrent: AR, L2 on the dropped output (AWD-LSTM, alpha).")
     temporal_reg: NonNegative = Field(0.0, description="recurrent: TAR, L2 on its change in time (AWD-LSTM, beta).")
     patience: Count = Field(
@@ -261,7 +266,8 @@ class TrainingConfig(Section):
         0.0, description="An improvement of validation loss smaller than this does not count."
     )
     average: Literal["none", "ema", "asgd"] = Field(
-        "none", description="Weights that are evaluated and saved: raw, moving average, or NT-ASGD."
+        "none",
+        description="Which weights are evaluated and saved: none: the trained ones; ema: a moving average; asgd: NT-ASGD.",
     )
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.999, description="ema: share of the average kept at each step."
@@ -270,10 +276,10 @@ class TrainingConfig(Section):
         5, description="asgd: averaging starts when validation has not improved for this many evaluations."
     )
     max_bad_steps: Positive = Field(
-        10, description="Non-finite steps in a row that are skipped before the run stops as diverged."
+        10, description="Steps in a row whose loss explodes or is not finite, after which the run stops as diverged."
     )
     unfreeze_every: Count = Field(
-        0, description="Gradual unfreezing: train only the top layer first, then one more each so many steps (0: off)."
+        0, description="Gradual unfreezing: train only the top layer first, then one more layer every N steps (0: off)."
     )
 
 

@@ -44,14 +44,18 @@ def scores_so_far(setup: Setup, best_loss: float) -> FinalScores:
 
 
 def final_scores(
-    setup: Setup, journal: Journal, best_loss: float, progress: dict[str, Any], cancelled: Callable[[], bool]
+    setup: Setup,
+    journal: Journal,
+    best_loss: float,
+    progress: Callable[[], dict[str, Any]],
+    cancelled: Callable[[], bool],
 ) -> FinalScores:
     """Score the best checkpoint on the test split, and on validation if training looked at a part of it only; write
     the `eval` events, and a warning if the two lie far apart.
 
     Args:
         best_loss: the validation loss that made it the best.
-        progress: `step`, `epoch`, `tokens` and `seconds` of the events.
+        progress: gives `step`, `epoch`, `tokens` and `seconds` of an event written now.
         cancelled: asked before each batch; what has been scored until then is kept.
     """
     scores = scores_so_far(setup, best_loss)
@@ -65,7 +69,7 @@ def final_scores(
             result = score(setup, model, split, final=True, journal=journal, cancelled=cancelled)
         except Cancelled:
             break
-        journal.write("eval", **progress, split=split, **result.fields(), best=split == "val", final=True)
+        journal.write("eval", **progress(), split=split, **result.fields(), best=split == "val", final=True)
         if split == "val":
             val_loss, val_tokens = result.loss, result.tokens
         else:

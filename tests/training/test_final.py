@@ -79,6 +79,8 @@ def test_the_time_of_the_run_and_the_time_left_include_the_final_scores(
     assert last["step"] == 12
     assert last["seconds_left"] > 0  # two splits of 200 tokens are still to be scored
     assert summary["seconds"] >= last["seconds"] + 0.6
+    seconds = [event["seconds"] for event in run.history().eval if event["final"]]
+    assert seconds[1] >= seconds[0] + 0.3 >= last["seconds"] + 0.6
     assert summary["tokens_per_second"] > summary["tokens"] / (summary["seconds"] - 0.6)
     told = [
         (report["split"], report["final"], report["tokens_total"]) for report in reports if report["kind"] == "scoring"
