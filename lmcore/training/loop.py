@@ -48,7 +48,7 @@ from lmcore.training.meter import LossMeter, Stopwatch
 from lmcore.training.mfu import flops_per_token, utilization
 from lmcore.training.objective import objective
 from lmcore.training.optimizers import Parameters, build_optimizers
-from lmcore.training.samples import write_samples
+from lmcore.training.samples import generate_samples
 from lmcore.training.schedules import lr_multiplier
 from lmcore.training.scoring import score
 from lmcore.training.setup import Setup
@@ -351,7 +351,7 @@ class Trainer:
                 return  # a resumed run does it again
             scored = time.monotonic()
             self.note_evaluation(result)
-            self.write_samples()
+            self.sample()
         self.forecast.evaluated(result.tokens, scored - began, time.monotonic() - began)
         if self.average is not None:
             self.average.evaluated(self.validation.losses)
@@ -364,11 +364,11 @@ class Trainer:
         self.saved_step = -1  # a checkpoint of this step would not know of it
         self.journal.write("eval", **self.progress(), split="val", **result.fields(), best=best, final=False)
 
-    def write_samples(self) -> None:
+    def sample(self) -> None:
         """Continue the config's prompts."""
         settings = self.config.generation
         try:
-            texts = write_samples(self.model, self.setup.data.tokenizer, settings, self.control.interrupted)
+            texts = generate_samples(self.model, self.setup.data.tokenizer, settings, self.control.interrupted)
         except LmError as error:
             self.journal.warn("nan", f"No samples at step {self.step}: {error.message}")
             return

@@ -1,4 +1,4 @@
-"""What the model writes at this point of its training, for each prompt of the config."""
+"""What the model generates at this point of the run, for each prompt of the config."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lmcore.generation import TextGenerator
 from lmcore.models import LanguageModel
 
 
-def write_samples(
+def generate_samples(
     model: LanguageModel, tokenizer: Tokenizer, settings: GenerationConfig, cancelled: Callable[[], bool]
 ) -> dict[str, str]:
-    """A continuation of each of `settings.prompts`, by prompt; drawn from its own generator, so training's stream is
-    not touched.
+    """A continuation of each of `settings.prompts`, by prompt; drawn from its own generator, so the random stream of
+    training is not touched.
 
     Raises:
         LmError: the model's output is not a number.
