@@ -174,8 +174,8 @@ class Trainer:
         self.stopwatch.leave_out(self.control.handle(lambda: self.checkpoint("requested")))
 
     def complete(self, why: str) -> None:
-        """Evaluate and save what the last steps brought. Diverged weights are not worth it, and someone who interrupts
-        does not wait.
+        """Evaluate and save what the last steps brought. Diverged weights are not worth it, and whoever interrupts
+        does not want to wait.
         """
         if why in ("interrupted", "stopped"):
             self.checkpoint("interrupted" if why == "interrupted" else "final")

@@ -131,6 +131,8 @@ def test_splits_of_different_kinds_of_text_are_told(
         ((4.50, 245_000), (4.58, 279_000), False),  # WikiText-2
         ((math.log(69), 8_000), (math.log(56), 8_000), False),  # a novel without its licence
         ((math.log(69), 8_000), (math.log(209), 8_000), True),  # and with it
+        ((4.3964, 16_532), (5.0591, 19_500), True),  # a novel with a licence behind it, after one epoch
+        ((5.6834, 10_607), (5.6444, 10_671), False),  # and without
         ((0.97, 50_000), (1.50, 50_000), True),  # characters
         ((4.2, 50), (5.3, 50), False),  # too few tokens to tell
         ((0.02, 50_000), (0.05, 50_000), False),  # a text known by heart
