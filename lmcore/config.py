@@ -354,7 +354,9 @@ class TrainingConfig(Section):
     accumulate: Positive = Field(1, description="Micro-batches whose gradients are averaged into one step.")
     epochs: NonNegative = Field(0.0, description="Passes over the training split (0: no limit).")
     max_steps: Count = Field(0, description="Optimizer steps, counted from step 0 (0: no limit).")
-    max_minutes: NonNegative = Field(0.0, description="Minutes of training, summed over all resumes (0: no limit).")
+    max_minutes: NonNegative = Field(
+        0.0, description="Minutes of the run, summed over all resumes; the final scores come on top (0: no limit)."
+    )
     eval_every: Count = Field(0, description="Steps between evaluations (0: once per epoch).")
     checkpoint_every: Count = Field(0, description="Steps between checkpoints (0: at each evaluation).")
     log_every: Positive = Field(10, description="Steps between points of the training curve.")
@@ -365,13 +367,16 @@ class TrainingConfig(Section):
         "auto", description="auto: fp32 on the CPU; on a GPU bf16 if it is supported, else fp16 with loss scaling."
     )
     compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="Use torch.compile; auto: on CUDA, for runs that are long enough to benefit."
+        "auto", description="Use torch.compile; auto: on CUDA, for runs of 2,000 steps or more."
     )
     threads: Count = Field(0, description="CPU threads (0: PyTorch's default).")
     label_smoothing: Probability = Field(
         0.0, description="Probability mass of the target that is spread over the vocabulary (training only)."
     )
-    l1: NonNegative = Field(0.0, description="Weight of the L1 penalty on weight matrices (not on embeddings).")
+    l1: NonNegative = Field(
+        0.0,
+        description="Strength of the L1 penalty on the weights that weight decay shrinks (see optimizer.decay_all).",
+    )
     activation_reg: Annotated[NonNegative, CELL] = Field(
         0.0, description="Activation regularization: L2 on the dropped output (AWD-LSTM, alpha)."
     )

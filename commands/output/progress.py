@@ -133,14 +133,13 @@ def describe_scoring(event: dict[str, Any]) -> str:
 
 
 def describe_eval(event: dict[str, Any]) -> str:
-    """A split's score."""
+    """A split's score; a final one says on how many tokens it rests."""
     figures = f"loss {_number(event.get('loss'))}  perplexity {_number(event.get('perplexity'), 2)}"
-    split, step = event.get("split", "?"), event.get("step") or 0
+    remark = "  best so far" if event.get("best") else ""
     if event.get("final"):
-        on = f"  on {event['tokens_scored']:,} tokens" if event.get("tokens_scored") else ""
-        return f"final {split} (checkpoint of step {step:,}): {figures}{on}"
-    best = "  best so far" if event.get("best") else ""
-    return f"{split} at step {step:,}: {figures}{best}"
+        on = f" on {event['tokens_scored']:,} tokens" if event.get("tokens_scored") else ""
+        remark = f"  final score{on}"
+    return f"{event.get('split', '?')} at step {event.get('step') or 0:,}: {figures}{remark}"
 
 
 def describe_sample(event: dict[str, Any]) -> str:

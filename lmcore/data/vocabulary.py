@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lmcore.config import Config
 from lmcore.data.corpus.listing import show_corpus
 from lmcore.data.load import load_data
-from lmcore.data.token_files import Report
+from lmcore.data.places import Report
 from lmcore.data.tokenizer.base import load_tokenizer
 from lmcore.data.tokenizer.build import DEFAULT_BPE_SIZE
 from lmcore.errors import LmError

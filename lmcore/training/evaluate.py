@@ -105,8 +105,8 @@ def evaluate(
     model.eval()
     total = torch.zeros((), dtype=torch.float64)
     correct, scored, state = 0, 0, None
-    report(0, wanted)
     try:
+        report(0, wanted)
         with memory_explained():
             for batch in batches:
                 if cancelled():

@@ -174,8 +174,8 @@ class Trainer:
         self.stopwatch.leave_out(self.control.handle(lambda: self.checkpoint("requested")))
 
     def complete(self, why: str) -> None:
-        """Evaluate and save what the last steps brought. Diverged weights are not worth it, and someone who interrupts
-        does not wait.
+        """Evaluate and save what the last steps brought. Diverged weights are not worth it, and whoever interrupts
+        does not want to wait.
         """
         if why in ("interrupted", "stopped"):
             self.checkpoint("interrupted" if why == "interrupted" else "final")
@@ -351,7 +351,7 @@ class Trainer:
                 return  # a resumed run does it again
             scored = time.monotonic()
             self.note_evaluation(result)
-            self.write_samples()
+            self.sample()
         self.forecast.evaluated(result.tokens, scored - began, time.monotonic() - began)
         if self.average is not None:
             self.average.evaluated(self.validation.losses)
@@ -364,7 +364,7 @@ class Trainer:
         self.saved_step = -1  # a checkpoint of this step would not know of it
         self.journal.write("eval", **self.progress(), split="val", **result.fields(), best=best, final=False)
 
-    def write_samples(self) -> None:
+    def sample(self) -> None:
         """Continue the config's prompts."""
         settings = self.config.generation
         try:

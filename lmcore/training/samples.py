@@ -1,4 +1,4 @@
-"""Continuations of the config's prompts at this point of the training."""
+"""What the model generates at this point of the run, for each prompt of the config."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def generate_samples(
     model: LanguageModel, tokenizer: Tokenizer, settings: GenerationConfig, cancelled: Callable[[], bool]
 ) -> dict[str, str]:
     """A continuation of each of `settings.prompts`, by prompt; the same that `lm generate` gives for that prompt alone.
-    Each draws from its own random stream, so that the stream of the training is not touched.
+    Each draws from its own random stream, so that the stream of the run is not touched.
 
     Args:
         model: in training or evaluation mode, and left in it.

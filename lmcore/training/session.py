@@ -83,7 +83,11 @@ def _train(trainer: Trainer) -> tuple[str, dict[str, Any]]:
         return why, summarize(trainer, scores_so_far(setup, validation.best_loss))
     best = {"step": validation.best_step, "epoch": setup.epoch(validation.best_step)}
     scores = final_scores(
-        setup, trainer.journal, validation.best_loss, {**trainer.progress(), **best}, trainer.control.interrupted
+        setup,
+        trainer.journal,
+        validation.best_loss,
+        lambda: {**trainer.progress(), **best},
+        trainer.control.interrupted,
     )
     # An interrupt in the middle of the final scores leaves the rest of them to a resumed run.
     return "interrupted" if trainer.control.interrupted() else why, summarize(trainer, scores)

@@ -243,7 +243,7 @@ def test_a_pipe_gets_the_time_left_and_now_and_then_how_far_a_scoring_is(capsys:
 def test_a_final_score_says_on_how_many_tokens_it_rests() -> None:
     event = {"kind": "eval", "split": "test", "step": 40, "loss": 1.0, "perplexity": 2.718, "tokens_scored": 5000}
     assert describe_eval({**event, "final": True, "best": False}) == (
-        "final test (checkpoint of step 40): loss 1.0000  perplexity 2.72  on 5,000 tokens"
+        "test at step 40: loss 1.0000  perplexity 2.72  final score on 5,000 tokens"
     )
     assert describe_eval({**event, "split": "val", "best": True}).endswith("perplexity 2.72  best so far")
 

@@ -79,6 +79,8 @@ def test_the_time_of_the_run_and_the_time_left_include_the_final_scores(
     assert last["step"] == 12
     assert last["seconds_left"] > 0  # two splits of 200 tokens are still to be scored
     assert summary["seconds"] >= last["seconds"] + 0.6
+    seconds = [event["seconds"] for event in run.history().eval if event["final"]]
+    assert seconds[1] >= seconds[0] + 0.3 >= last["seconds"] + 0.6
     assert summary["tokens_per_second"] > summary["tokens"] / (summary["seconds"] - 0.6)
     told = [
         (report["split"], report["final"], report["tokens_total"]) for report in reports if report["kind"] == "scoring"
@@ -129,6 +131,8 @@ def test_splits_of_different_kinds_of_text_are_told(
         ((4.50, 245_000), (4.58, 279_000), False),  # WikiText-2
         ((math.log(69), 8_000), (math.log(56), 8_000), False),  # a novel without its licence
         ((math.log(69), 8_000), (math.log(209), 8_000), True),  # and with it
+        ((4.3964, 16_532), (5.0591, 19_500), True),  # a novel with a licence behind it, after one epoch
+        ((5.6834, 10_607), (5.6444, 10_671), False),  # and without
         ((0.97, 50_000), (1.50, 50_000), True),  # characters
         ((4.2, 50), (5.3, 50), False),  # too few tokens to tell
         ((0.02, 50_000), (0.05, 50_000), False),  # a text known by heart
