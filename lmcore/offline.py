@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from lmcore.config import Config
-from lmcore.data import is_at_hand
+from lmcore.data.corpus.catalogue import IN_GPT1_TOKENS
 from lmcore.data.corpus.embedded import EMBEDDED
+from lmcore.data.load import corpus_at_hand, in_its_tokens
 from lmcore.data.tokenizer.select import PUBLISHED_TITLES, has_published_files, stand_in
 from lmcore.hub import cached_file
 
@@ -25,24 +25,31 @@ def without_network(config: Config) -> tuple[Config, list[str]]:
         LmError: as `find_corpus`.
     """
     sentences = []
-    if not is_at_hand(config):
+    config = in_its_tokens(config)
+    corpus = corpus_at_hand(config)
+    if corpus is None:
         sentences.append(
             f"Offline: the corpus is {EMBEDDED}, Python's own language reference, instead of {config.data.corpus}."
         )
         config = config.with_settings({"data.corpus": EMBEDDED})
     kind = config.tokenizer.kind
-    replaced = kind in PUBLISHED_TITLES and not has_published_files(config.tokenizer)
+    beside = corpus.folder if corpus else None
+    replaced = kind in PUBLISHED_TITLES and not has_published_files(config.tokenizer, beside)
     if replaced:
         own = stand_in(config.tokenizer)
         sentences.append(
             f"Offline: the tokenizer is a byte-level BPE of at most {own.vocab_size:,} tokens trained on the corpus, "
             f"instead of {PUBLISHED_TITLES[kind]}'s."
         )
-        config = config.with_settings({f"tokenizer.{key}": value for key, value in own.model_dump().items()})
+        changes = {f"tokenizer.{key}": value for key, value in own.model_dump().items()}
+        # A name that stands for GPT-1's tokens would bring its tokenizer back.
+        changes["data.corpus"] = IN_GPT1_TOKENS.get(config.data.corpus, config.data.corpus)
+        config = config.with_settings(changes)
     if config.model.embedding != "random" and (replaced or not _is_here(config.model.embedding)):
         sentences.append(f"Offline: the token embedding is random and trained, instead of {config.model.embedding}.")
-        changes: dict[str, Any] = {"embedding": "random", "freeze_embedding": False, "freeze_positions": False}
-        config = config.with_settings({f"model.{key}": value for key, value in changes.items()})
+        config = config.with_settings(
+            {"model.embedding": "random", "model.freeze_embedding": False, "model.freeze_positions": False}
+        )
     return config, sentences
 
 

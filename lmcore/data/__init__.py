@@ -11,7 +11,7 @@ from lmcore.data.corpus.listing import (
     show_corpus,
 )
 from lmcore.data.eval_windows import EvalWindows, eval_window_batches, eval_windows
-from lmcore.data.load import Data, check_vocabulary, is_at_hand, load_data, tokenize_corpus
+from lmcore.data.load import Data, check_vocabulary, corpus_at_hand, load_data, tokenize_corpus
 from lmcore.data.token_files import Split
 from lmcore.data.tokenizer.base import DecodeStream, Tokenizer, load_tokenizer
 
@@ -27,10 +27,10 @@ __all__ = [
     "Tokenizer",
     "add_corpus",
     "check_vocabulary",
+    "corpus_at_hand",
     "eval_window_batches",
     "eval_windows",
     "fetch_corpus",
-    "is_at_hand",
     "list_corpora",
     "load_data",
     "load_tokenizer",

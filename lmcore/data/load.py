@@ -66,13 +66,13 @@ def tokenize_corpus(
     return _load(config, tokenizer, report, cache_dir)
 
 
-def is_at_hand(config: Config, cache_dir: Path | None = None) -> bool:
-    """Whether the config's corpus can be read without a download, in the form that its tokenizer needs.
+def corpus_at_hand(config: Config, cache_dir: Path | None = None) -> Corpus | None:
+    """The config's corpus, in the form that its tokenizer needs; None if it has to be downloaded first.
 
     Raises:
         LmError, UsageError: as `load_data`, for what is no corpus at all.
     """
-    return _found(_in_its_tokens(config), None, cache_dir or default_cache()) is not None
+    return _found(in_its_tokens(config), None, cache_dir or default_cache())
 
 
 def check_vocabulary(data: Data, vocab_size: int) -> None:
@@ -92,7 +92,7 @@ def check_vocabulary(data: Data, vocab_size: int) -> None:
 
 def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, cache_dir: Path | None) -> Data:
     cache = cache_dir or default_cache()
-    config = _in_its_tokens(config)
+    config = in_its_tokens(config)
     corpus = _found_or_fetched(config, tokenizer, report, cache)
     if corpus.tokens:
         return _load_tokenized(corpus, config, tokenizer, cache)
@@ -110,7 +110,7 @@ def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, ca
     return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more, substitutions))
 
 
-def _in_its_tokens(config: Config) -> Config:
+def in_its_tokens(config: Config) -> Config:
     """The config with the tokenizer that the corpus's name stands for, if it does."""
     if config.data.corpus not in IN_GPT1_TOKENS:
         return config

@@ -80,6 +80,13 @@ def test_offline_keeps_what_is_here(lm_data: Path, bare: Path, monkeypatch: pyte
     assert config.data.corpus == "wikitext-2-raw"
     assert config.tokenizer.kind == "gpt1"
     assert [sentence for sentence in sentences if "embedding" not in sentence] == []
+    # GPT-1's files beside token files count, wherever these are.
+    monkeypatch.delenv("LM_DATA")
+    by_path = load_preset("exp12").config.with_settings({"data.corpus": str(lm_data / "wikitext-2-gpt1")})
+    config, sentences = without_network(by_path)
+    assert (config.tokenizer, config.data) == (by_path.tokenizer, by_path.data)
+    assert [sentence for sentence in sentences if "embedding" not in sentence] == []
+    monkeypatch.setenv("LM_DATA", str(lm_data))
     config, sentences = without_network(load_preset("hw1-dot").config)
     assert (config, sentences) == (load_preset("hw1-dot").config, [])
 
@@ -90,8 +97,8 @@ def test_offline_never_opens_a_connection(bare: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("socket.socket.connect", refuse)
     monkeypatch.setattr("socket.getaddrinfo", refuse)
-    for name in ("quick", "exp12"):
-        config, _ = without_network(load_preset(name).config)
+    for preset, corpus in (("quick", "python-docs"), ("exp12", "wikitext-2-raw"), ("quick", "wikitext-2-gpt1")):
+        config, _ = without_network(load_preset(preset).config.with_settings({"data.corpus": corpus}))
         small: Config = config.with_settings({"tokenizer.vocab_size": 300})
         assert load_data(small).substitutions == []
 

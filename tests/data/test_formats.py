@@ -250,8 +250,9 @@ def test_where_the_blocks_end_changes_nothing(cuts: list[int], header: int, with
     parts = [whole[a:b] for a, b in itertools.pairwise(bounds)]
     pieces = [TextPiece(part, index == len(parts) - 1) for index, part in enumerate(parts)]
     dropped: list[int] = []
-    kept = "".join(piece.text for piece in without_boilerplate(iter(pieces), dropped.append))
-    assert kept == STORY
+    kept = list(without_boilerplate(iter(pieces), dropped.append))
+    assert "".join(piece.text for piece in kept) == STORY
+    assert [piece.ends_document for piece in kept] == [False] * (len(kept) - 1) + [True]
     assert sum(dropped) == len(whole) - len(STORY)
     assert header < gutenberg.LONGEST_HEADER
 

@@ -14,7 +14,7 @@ import pytest
 
 from commands.names import corpus_setting
 from lmcore.config import Config
-from lmcore.data import fetch_corpus, is_at_hand, list_corpora, load_data, remove_corpus
+from lmcore.data import corpus_at_hand, fetch_corpus, list_corpora, load_data, remove_corpus
 from lmcore.errors import LmError, OutOfReachError, UsageError
 
 
@@ -73,7 +73,7 @@ def test_a_data_set_is_downloaded_once_with_its_splits(hub: Hub) -> None:
     for split in ("train", "validation", "test", "unsupervised"):
         hub.add("ann/poems", f"default/{split}/0000.parquet")
     hub.add("ann/poems", "default/train/0001.parquet")
-    assert not is_at_hand(Config().with_settings({"data.corpus": "hf:ann/poems"}))
+    assert not corpus_at_hand(Config().with_settings({"data.corpus": "hf:ann/poems"}))
     assert hub.asked == 0
     data = load("hf:ann/poems")
     train = data.tokenizer.decode(data.splits["train"].tokens.tolist())
@@ -88,7 +88,7 @@ def test_a_data_set_is_downloaded_once_with_its_splits(hub: Hub) -> None:
     assert "hf:ann/poems" in [info.name for info in list_corpora()]
     assert corpus_setting("hf:ann/poems") == "hf:ann/poems"
     remove_corpus("hf:ann/poems")
-    assert not is_at_hand(Config().with_settings({"data.corpus": "hf:ann/poems"}))
+    assert not corpus_at_hand(Config().with_settings({"data.corpus": "hf:ann/poems"}))
     assert "hf:ann/poems" not in [info.name for info in list_corpora()]
 
 

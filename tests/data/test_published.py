@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from lmcore.config import Config
-from lmcore.data import fetch_corpus, is_at_hand, list_corpora, load_data, load_tokenizer, show_corpus, tokenize_corpus
+from lmcore.data import (
+    corpus_at_hand,
+    fetch_corpus,
+    list_corpora,
+    load_data,
+    load_tokenizer,
+    show_corpus,
+    tokenize_corpus,
+)
 from lmcore.data.corpus import catalogue, listing
 from lmcore.data.corpus.catalogue import CATALOGUE, Published
 from lmcore.data.tokenizer.build import gpt1_tokenizer
@@ -66,7 +74,7 @@ def test_the_preset_reads_the_token_files_of_lm_data(lm_data: Path, monkeypatch:
     monkeypatch.setenv("LM_DATA", str(lm_data))
     config = load_preset("exp12").config
     assert config.data.corpus == "wikitext-2-raw"
-    assert is_at_hand(config)
+    assert corpus_at_hand(config)
     data = load_data(config)
     assert {name: len(split.tokens) for name, split in data.splits.items()} == {
         "train": 2_356_376,
@@ -112,7 +120,7 @@ def test_a_folder_with_the_test_text_alone_is_not_the_corpus(
     (tmp_path / "data" / "wikitext-2-raw" / "test.txt").write_text("test words\n" * 50)
     monkeypatch.setenv("LM_DATA", str(tmp_path / "data"))
     config = Config().with_settings({"data.corpus": "wikitext-2-raw", "tokenizer.kind": "char"})
-    assert not is_at_hand(config)
+    assert not corpus_at_hand(config)
 
 
 def test_texts_and_token_files_of_one_publication_have_one_hash(
@@ -173,7 +181,7 @@ def test_another_tokenizer_needs_the_text_itself(lm_data: Path, monkeypatch: pyt
 
     monkeypatch.setattr(listing, "fetch_files", refuse)
     config = Config().with_settings({"data.corpus": "wikitext-2-raw", "tokenizer.kind": "char"})
-    assert not is_at_hand(config)
+    assert not corpus_at_hand(config)
     with pytest.raises(OutOfReachError):
         load_data(config)
     assert asked == ["wikitext-2-raw"]

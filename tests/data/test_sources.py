@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from lmcore.config import Config
 from lmcore.data import Data, check_vocabulary, load_data
-from lmcore.data.corpus.pieces import TextPiece, clip
+from lmcore.data.corpus.pieces import TextPiece, clip, stripped_lines
 from lmcore.data.tokenizer.build import char_tokenizer, gpt2_tokenizer
 from lmcore.errors import LmError, UsageError
 
@@ -102,6 +103,30 @@ def test_clipping_gives_the_bytes_between(texts: list[str], a: int, b: int) -> N
     bounds = sorted(len(whole[:place].encode()) for place in (a, b))
     found = "".join(piece.text for piece in clip((TextPiece(text, False) for text in texts), *bounds))
     assert found.encode() == whole.encode()[bounds[0] : bounds[1]]
+
+
+@given(st.lists(st.text(alphabet="ab \n\r", max_size=30), min_size=1), st.lists(st.integers(0, 40), max_size=4))
+def test_stripped_lines_are_those_of_each_document_wherever_blocks_end(documents: list[str], cuts: list[int]) -> None:
+    pieces = []
+    for text in documents:
+        bounds = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
+        parts = [text[a:b] for a, b in itertools.pairwise(bounds)] or [""]
+        pieces += [TextPiece(part, index == len(parts) - 1) for index, part in enumerate(parts)]
+    expected = []
+    for text in documents:
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
+        expected += [TextPiece(line, index == len(lines) - 1) for index, line in enumerate(lines)]
+    assert list(stripped_lines(iter(pieces))) == expected
+
+
+def test_stripped_lines_are_tokenized_one_by_one(tmp_path: Path) -> None:
+    shared = "This very line of more than forty characters stands in both."
+    (tmp_path / "train.txt").write_text(f"  one \n\n\t two\n{shared}\n")
+    (tmp_path / "val.txt").write_text(f"three\n {shared}\n")
+    (tmp_path / "test.txt").write_text("four\nfive\n")
+    data = load(tmp_path, data__strip_lines=True, tokenizer__kind="bpe", tokenizer__vocab_size=257)
+    assert data.tokenizer.decode(data.splits["train"].tokens.tolist()) == f"onetwo{shared}"
+    assert any("1 of 1 different long lines" in warning for warning in data.warnings)
 
 
 def test_files_outside_the_splits_are_mentioned(tmp_path: Path) -> None:

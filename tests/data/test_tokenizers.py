@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lmcore.config import Config
 from lmcore.data import Tokenizer, load_data, load_tokenizer
 from lmcore.data.corpus.pieces import TextPiece, cut_between_words
+from lmcore.data.tokenizer import select
 from lmcore.data.tokenizer.build import bpe_tokenizer, char_tokenizer, gpt1_tokenizer, gpt2_tokenizer, word_tokenizer
 from lmcore.errors import LmError, UsageError
 
@@ -209,3 +210,26 @@ def test_wikitext_words_are_the_published_counts(lm_data: Path) -> None:
     assert data.tokenizer.vocab_size == 33_278
     assert data.splits["test"].words == 245_569 - 4_358
     assert data.splits["test"].bytes == (lm_data / "wikitext-2" / "test.txt").stat().st_size
+
+
+def test_files_from_the_hub_give_the_same_tokenizer_as_those_of_lm_data(
+    lm_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LM_DATA", raising=False)
+    source = lm_data / "wikitext-2-gpt1"
+    on_the_hub = {"vocab.json": "encoder_bpe_40000.json", "merges.txt": "vocab_40000.bpe"}
+    asked: list[tuple[str, str]] = []
+
+    def hub_file(repository: str, name: str, _: str) -> Path:
+        asked.append((repository, name))
+        return source / on_the_hub[name]
+
+    monkeypatch.setattr(select, "hub_file", hub_file)
+    (tmp_path / "book.txt").write_text("It was a dark and stormy night.\n" * 40)
+    settings = {"data.corpus": str(tmp_path / "book.txt"), "tokenizer.kind": "gpt1", "tokenizer.pad_first": True}
+    config = Config().with_settings(settings)
+    data = load_data(config)
+    assert data.tokenizer_hash == gpt1_tokenizer(source, pad_first=True).hash
+    assert data.substitutions == []
+    load_data(config)
+    assert asked == [("openai-community/openai-gpt", name) for name in on_the_hub], "the second time the cache serves"

@@ -39,10 +39,19 @@ def without_boilerplate(
     """
     count = left_out or (lambda size: None)
     document = _Document(count)
+    # The last piece that is kept ends the document, though the licence after it is longer than a piece.
+    waiting = ""
     for text, ends_document in pieces:
-        yield TextPiece(document.push(text, final=ends_document), ends_document)
+        kept = document.push(text, final=ends_document)
+        if kept and waiting:
+            yield TextPiece(waiting, False)
+        waiting = kept or waiting
         if ends_document:
-            document = _Document(count)
+            if waiting:
+                yield TextPiece(waiting, True)
+            document, waiting = _Document(count), ""
+    if waiting:
+        yield TextPiece(waiting, False)
 
 
 class _Document:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lmcore.data.corpus.parquet import require_pyarrow
 from lmcore.data.places import CACHE_HINT, Report
 from lmcore.errors import LmError, UsageError, did_you_mean
 from lmcore.files import replacing
@@ -63,11 +64,12 @@ def fetch_dataset(name: str, cache: Path, report: Report | None = None) -> Path:
     Raises:
         UsageError: a name that cannot be one; no such configuration.
         OutOfReachError: huggingface-hub is not installed, the Hub cannot be reached, or it has no such data set.
-        LmError: the Hub did not convert it; a full disk.
+        LmError: the Hub did not convert it; pyarrow is not installed; a full disk.
     """
     if known := downloaded_dataset(name, cache):
         return known.folder
     repository, first, second = _parts(name)
+    require_pyarrow(f"'{name}'")
     sizes = parquet_files(repository)
     config, column = _choose(name, first, second, {path.split("/")[0] for path in sizes if path.count("/") == 2})
     sizes = _wanted({path: size for path, size in sizes.items() if path.startswith(f"{config}/")})

@@ -114,8 +114,7 @@ def published_tokens(name: str, cache_dir: Path | None = None) -> Corpus | None:
     if entry is None or not entry.published:
         return None
     for folder in data_subfolders():
-        files = [file for file in sorted(folder.iterdir()) if file.suffix == ".npz" and file.is_file()]
-        tokens = {split: found[0] for split, found in _by_split(files, folder).items()}
+        tokens = {split: found[0] for split, found in _by_split(sorted(folder.glob("*.npz")), folder).items()}
         if tokens and published_entry(tokens, cache) is entry:
             return Corpus(name, str(folder), tokens=tokens, folder=folder)
     return None

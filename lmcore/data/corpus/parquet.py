@@ -11,19 +11,30 @@ _ROWS = 1024
 _TEXT_TYPES = ("string", "large_string", "string_view")
 
 
+def require_pyarrow(what: str) -> None:
+    """Refuse to begin with something in Parquet that could not be read.
+
+    Raises:
+        LmError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise LmError(
+            f"{what} is in the Parquet format, which needs pyarrow.", "Install it with `pip install 'lm-tui[parquet]'`."
+        ) from None
+
+
 def parquet_texts(path: Path, column: str) -> Iterator[str]:
     """The texts of a column in order; rows without one are skipped.
 
     Raises:
         LmError: pyarrow is not installed; no such column of text; a damaged file.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise LmError(
-            f"{path} is a Parquet file, which needs pyarrow.", "Install it with `pip install 'lm-tui[parquet]'`."
-        ) from None
+    require_pyarrow(str(path))
+    import pyarrow
+    import pyarrow.parquet
+
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             strings = [field.name for field in file.schema_arrow if str(field.type) in _TEXT_TYPES]

@@ -73,9 +73,10 @@ def stand_in(config: TokenizerConfig) -> TokenizerConfig:
     return config.model_copy(update=changes)
 
 
-def has_published_files(config: TokenizerConfig) -> bool:
-    """Whether `gpt1` or `gpt2` can be had without the network: named, in `$LM_DATA`, or downloaded before."""
-    if config.path or any(_holds(folder, config.kind) for folder in [*data_subfolders(), _own_folder(config.kind)]):
+def has_published_files(config: TokenizerConfig, beside: Path | None) -> bool:
+    """Whether `gpt1` or `gpt2` needs no network: named, beside the corpus, in `$LM_DATA`, or downloaded before."""
+    folders = [*([beside] if beside else []), *data_subfolders(), _own_folder(config.kind)]
+    if config.path or any(_holds(folder, config.kind) for folder in folders):
         return True
     return all(cached_file(_HUB[config.kind], name) for name in _IN_THE_HUB)
 
