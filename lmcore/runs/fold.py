@@ -91,18 +91,22 @@ class Fold:
         self.train_curve = train
         self.val_curve = val
         self.latest = Latest()
-        self.evals: list[Event] = []
+        self.start: list[Event] = []
+        self.eval: list[Event] = []
         self.samples: list[Event] = []
         self.warnings: list[Event] = []
         self.checkpoints: list[Event] = []
         self.control: list[Event] = []
+        self.finish: list[Event] = []
         self._points: dict[object, list[Event]] = {}
         self._lists = {
-            "eval": self.evals,
+            "start": self.start,
+            "eval": self.eval,
             "sample": self.samples,
             "warning": self.warnings,
             "checkpoint": self.checkpoints,
             "control": self.control,
+            "finish": self.finish,
         }
 
     def extend(self, events: Iterable[Event]) -> None:
@@ -124,10 +128,11 @@ class Fold:
         return self._points.get(split, [])
 
     def distinct_warnings(self) -> list[Event]:
-        """The warnings that count, in order; of those that differ in their numbers only, the last."""
+        """The warnings that count, in order, each message once; of a `nan` warning, which counts up, the last."""
         found: dict[tuple[object, str], Event] = {}
         for event in self.warnings:
-            key = (event.get("what"), re.sub(r"[\d.,]+", "0", str(event.get("message"))))
+            what, message = event.get("what"), str(event.get("message"))
+            key = (what, re.sub(r"\d+", "", message) if what == "nan" else message)
             found.pop(key, None)
             found[key] = event
         return list(found.values())
@@ -146,12 +151,12 @@ class Fold:
             latest.finish = event
         elif kind == "heartbeat":
             latest.heartbeat = event
-        elif kind in self._lists:
+        elif kind == "eval":
+            latest.finish = None
+            self._take_figures(event)
+            self._take_point(event)
+        if kind in self._lists:
             self._lists[kind].append(event)
-            if kind == "eval":
-                latest.finish = None
-                self._take_figures(event)
-                self._take_point(event)
 
     def _take_figures(self, evaluation: Event) -> None:
         if is_best(evaluation):
@@ -177,5 +182,5 @@ class Fold:
         if self.latest.train is not None and not survives(self.latest.train, step):
             self.latest.train = self.train_curve.last()
         self.latest.best = self.latest.test = None
-        for evaluation in self.evals:
+        for evaluation in self.eval:
             self._take_figures(evaluation)

@@ -83,6 +83,8 @@ def test_warnings_outlive_their_moment(lm: Lm) -> None:
         "a",
         [
             warning(0, "substitution", SUBSTITUTION),
+            warning(0, "substitution", "A table of 40479 rows was drawn at random."),
+            warning(0, "substitution", "A table of 256 rows was drawn at random."),
             {"kind": "train", "step": 10, "loss": 3.0},
             warning(10, "nan", "1 step so far was skipped\x1b[2J."),
             warning(20, "nan", "2 step so far was skipped\x1b[2J."),
@@ -91,11 +93,16 @@ def test_warnings_outlive_their_moment(lm: Lm) -> None:
     for command in (("runs", "show", "a"), ("watch", "a", "--once")):
         out = lm(*command).out
         assert f"warning: {SUBSTITUTION}" in " ".join(out.split())
+        assert out.count("rows was drawn at random") == 2
         assert "warning at step 20: 2 step so far was skipped" in out
         assert "warning at step 10" not in out, "the count goes on: only the last one is of interest"
         assert "\x1b" not in out
     warnings = json.loads(lm("runs", "show", "a", "--json").out)["warnings"]
-    assert [(item["step"], item["what"]) for item in warnings] == [(0, "substitution"), (10, "nan"), (20, "nan")]
+    assert [(item["step"], item["what"]) for item in warnings] == [
+        *[(0, "substitution")] * 3,
+        (10, "nan"),
+        (20, "nan"),
+    ]
     assert warnings[0]["message"] == SUBSTITUTION
 
 

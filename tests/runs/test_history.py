@@ -33,7 +33,7 @@ def test_a_resumed_run_takes_back_what_came_after_the_step_it_resumed_from() -> 
     events += [event("start", resumed_from=2)]
     events += [event(kind, step=3, run=2) for kind in ("train", "eval", "sample", "checkpoint")]
     history = History(events)
-    for rewound in (history.train, history.evals, history.samples, history.checkpoints):
+    for rewound in (history.train, history.eval, history.samples, history.checkpoints):
         assert [(item["step"], item["run"]) for item in rewound] == [(1, 1), (2, 1), (3, 2)]
     assert [item["step"] for item in history.warnings] == [1, 2], "what they warn of may not happen again"
     assert history.latest.start == event("start", resumed_from=2)
@@ -48,7 +48,7 @@ def test_a_start_that_resumes_nothing_begins_anew() -> None:
             event("train", step=1),
         ]
     )
-    assert (len(history.evals), len(history.train)) == (0, 1)
+    assert (len(history.eval), len(history.train)) == (0, 1)
 
 
 @settings(deadline=None, max_examples=60)
