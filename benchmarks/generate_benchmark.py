@@ -1,5 +1,5 @@
-"""Generating 128 tokens after 16 with a random GPT-2 of 124M parameters, top-k 50, fp32, beside transformers' `generate`;
-same weights.
+"""128 tokens after a prompt of 16 with a random GPT-2 of 124M parameters, top-k 50, fp32, beside transformers'
+`generate` with the same weights.
 
 python benchmarks/generate_benchmark.py
 """

@@ -20,8 +20,9 @@ WIDEST = 120
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a figure; points without a finite x and y are left out. Curves of one run share a `group`, which gives
-    them one colour and marker.
+    """One line of a figure, without the points whose x or y is not finite.
+
+    Curves of one run share a `group`, which gives them one colour and marker.
     """
 
     label: str
