@@ -72,7 +72,7 @@ def run_peer(checkout: Path, text: str, work: Path, steps: int, environment: dic
 
 
 def run_ours(seconds: float, work: Path, extra: list[str], environment: dict[str, str]) -> dict[str, object]:
-    """The summary of a training of that many seconds, and the seconds of its process."""
+    """The summary of a run that trains for that many seconds, and the seconds of its process."""
     settings = ["data.val_fraction=0.1", "data.test_fraction=0", *extra]
     command = [
         sys.executable,

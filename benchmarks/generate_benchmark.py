@@ -1,5 +1,5 @@
-"""Writing 128 tokens after 16 with a random GPT-2 of 124M parameters, top-k 50, fp32, beside transformers' `generate`;
-same weights.
+"""128 tokens after a prompt of 16 with a random GPT-2 of 124M parameters, top-k 50, fp32, beside transformers'
+`generate` with the same weights.
 
 python benchmarks/generate_benchmark.py
 """
@@ -29,7 +29,7 @@ def letters_tokenizer() -> Tokenizer:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5, help="timed texts of each")
-    parser.add_argument("--new", type=int, default=NEW, help="tokens to write")
+    parser.add_argument("--new", type=int, default=NEW, help="tokens to generate")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
-"""What a training loses while the screen is attached: `python benchmarks/tui_attached_benchmark.py [--json]`.
+"""Training speed while the screen is open: `python benchmarks/tui_attached_benchmark.py [--json]`.
 
-One training (4 layers, 128 wide, both cores) goes on while the screen is opened on it and closed in turn; its tokens
-per second with the screen, as a share of the mean of those just before and just after. Target: 98 %.
+One run (4 layers, 128 wide, both cores) trains while the screen is opened on it and closed in turn; its tokens per
+second with the screen, as a percentage of the mean of those just before and just after. Target: 98 %.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OPENING_SECONDS = 4.0  # the screen's own start is not what is measured
 
 
 def start_training(runs: Path, text: Path) -> subprocess.Popen[bytes]:
-    """A training that does nothing but step."""
+    """A run that does nothing but training steps."""
     settings = ["training.eval_every=1000000", "training.log_every=5", "generation.prompts=[]"]
     command = [
         sys.executable,

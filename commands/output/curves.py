@@ -20,8 +20,9 @@ WIDEST = 120
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a figure. Points without a finite x and y are left out. Curves of one run share a `group`, and so a
-    colour and a marker.
+    """One line of a figure, without the points whose x or y is not finite.
+
+    Curves of one run share a `group`, which gives them one colour and marker.
     """
 
     label: str
@@ -52,7 +53,7 @@ def put_figure(
     colourful = is_colourful(sys.stdout)
     plotext.clear_figure()
     plotext.theme("clear")
-    plotext.limit_size(False, False)  # to what it takes for the terminal's size, which it does not ask COLUMNS about
+    plotext.limit_size(False, False)  # plotext asks the terminal for its size, not COLUMNS
     plotext.plot_size(min(columns(), WIDEST), height)
     for curve, found in drawn:
         xs, ys = zip(*found, strict=True)

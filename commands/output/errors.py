@@ -173,10 +173,8 @@ def _system(error: OSError) -> tuple[str, str]:
             f"Permission denied{where}.",
             "Change the permissions, or choose another folder, for example with $LM_RUNS.",
         )
-    return (
-        f"The operating system reports: {_sentence(str(error))}",
-        "Check that the file or folder exists and is usable.",
-    )
+    reason = f"{error.strerror}{where}" if error.strerror else str(error) or type(error).__name__
+    return _sentence(reason), "Check that the file or folder exists and is usable."
 
 
 def _is_out_of_memory(error: Exception) -> bool:

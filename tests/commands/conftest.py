@@ -79,7 +79,8 @@ def run_lm(*arguments: str, env: dict[str, str] | None = None, code: str = LM_CO
 def all_commands() -> dict[tuple[str, ...], Any]:
     """The parser's own commands, groups included, by the words after `lm`; `()` is `lm` itself."""
     found: dict[tuple[str, ...], Any] = {(): typer.main.get_command(app)}
-    for path in (paths := [()]):
+    paths: list[tuple[str, ...]] = [()]
+    for path in paths:
         for name, command in getattr(found[path], "commands", {}).items():
             found[*path, name] = command
             paths.append((*path, name))

@@ -236,7 +236,9 @@ def test_a_bug_is_said_plainly(lm: Lm, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (MemoryError(), "Out of memory", "training.batch_size"),
         (OSError(28, "No space left on device", "/data/file"), "disk is full", "--resume"),
-        (PermissionError(13, "Permission denied", "/data/file"), "/data/file", "LM_RUNS"),
+        (PermissionError(13, "Permission denied", "/data/file"), "Permission denied (/data/file).", "LM_RUNS"),
+        (FileNotFoundError(2, "No such file or directory", "/data/file"), "directory (/data/file).", "Check that"),
+        (OSError("odd"), "odd.", "Check that"),
     ],
 )
 def test_the_machine_says_no(lm: Lm, monkeypatch: pytest.MonkeyPatch, error: Exception, wrong: str, todo: str) -> None:

@@ -1,7 +1,7 @@
-"""How long a key waits while the screen writes text: `python benchmarks/tui_write_benchmark.py [--columns N] [--json]`.
+"""Key latency while text is generated: `python benchmarks/tui_generate_benchmark.py [--columns N] [--json]`.
 
-In a real terminal, N checkpoints (4 layers, 128 wide, 65 characters) write side by side; letters that no model writes
-are typed into the prompt, and the time until each is painted is measured. Target: 50 ms.
+In a real terminal, N checkpoints (4 layers, 128 wide, 65 characters) generate side by side; letters that no model
+generates are typed into the prompt, and the time until each is painted is measured. Target: 50 ms.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def make_checkpoints(root: Path, columns: int) -> list[str]:
 
 
 def measure(work: Path, columns: int) -> list[float]:
-    """Milliseconds from each key to its letter on the screen, while all columns write."""
+    """Milliseconds from each key to its letter on the screen, while all columns generate."""
     names = make_checkpoints(work / "runs", columns)
     (work / "state").mkdir()
     remembered = {
