@@ -396,6 +396,16 @@ def setting_help(name: str) -> str:
     return _section(Config.model_fields[section].annotation).model_fields[key].description or ""
 
 
+def setting_applies(config: Config, name: str) -> bool:
+    """Whether `section.key` has an effect in this config."""
+    return why_ignored(config, name) is None
+
+
+def why_ignored(config: Config, name: str) -> str | None:
+    """The setting that keeps `section.key` from having an effect, as "model.position = learned"; None if it has one."""
+    return None
+
+
 def differences(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
     """Settings that differ, as `{"section.key": (in a, in b)}`."""
     left, right = a.to_dict(), b.to_dict()
