@@ -13,9 +13,9 @@ import pytest
 from textual.geometry import Offset
 
 from lmcore.errors import UsageError
-from tui.actions import ACTIONS, MODES, SWALLOWED_KEYS, actions_for
+from tui.actions.manual import with_keys
+from tui.actions.table import ACTIONS, MODES, SWALLOWED_KEYS, actions_for
 from tui.app import LmApp
-from tui.keys import with_keys
 from tui.settings import Settings, checked_keys, load_settings, state_dir
 from tui.widgets.action_bar import ActionBar
 from tui.widgets.base_screen import BaseScreen
@@ -145,7 +145,7 @@ def test_settings_survive_and_damaged_ones_are_no_obstacle() -> None:
 
 def test_the_manual_lists_every_key() -> None:
     manual = (ROOT / "docs" / "tui.md").read_text(encoding="utf-8")
-    assert with_keys(manual) == manual, "run `python -m tui.keys docs/tui.md`"
+    assert with_keys(manual) == manual, "run `python -m tui.actions.manual docs/tui.md`"
     assert all(f"`{action.id}`" in manual for action in ACTIONS)
 
 

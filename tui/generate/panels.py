@@ -12,8 +12,8 @@ from lmcore.text import harmless
 from tui.generate.sources import Source
 from tui.generate.texts import Column, Token
 from tui.generate.token_view import TokenView
-from tui.panel import Panel
 from tui.theme import ascii_only
+from tui.widgets.panel import Panel
 from tui.widgets.slider import Scale, Slider
 
 # Name in `generation.*` (or `num_samples`), label, scale, value at first.

@@ -7,7 +7,7 @@ from rich.text import Text
 from textual import events
 from textual.widget import Widget
 
-from tui.actions import Action, actions_for, shown_key
+from tui.actions.table import Action, actions_for, shown_key
 
 ALWAYS = ("app.help", "app.palette", "app.quit")
 

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Static
 
-from tui.actions import MODES, find_action
+from tui.actions.table import MODES, find_action
 from tui.theme import ascii_only
 
 
