@@ -167,7 +167,8 @@ def test_outside_a_terminal_it_says_so_and_exits_with_2() -> None:
 
 
 def test_the_screen_starts_without_torch_pydantic_and_plotext() -> None:
-    code = "import sys, tui.app, tui.watch.screen; print([m for m in ('torch', 'pydantic', 'plotext', 'transformers') if m in sys.modules])"
+    slow = ("torch", "pydantic", "plotext", "transformers")
+    code = f"import sys, tui.app, tui.watch.screen; print([m for m in {slow} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

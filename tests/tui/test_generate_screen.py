@@ -251,6 +251,15 @@ async def test_g_on_watch_generates_with_that_run(root: Path) -> None:
         assert app.screen.sources == [Source("beta", "best")]
 
 
+async def test_g_generates_again(root: Path) -> None:
+    async with opened(root, "generate", sources=["alpha:best"]) as (_, screen, pilot):
+        await written(screen, pilot)
+        first = screen.text_panels[0].column
+        await pilot.press("escape", "g")
+        await until(pilot, lambda: screen.text_panels[0].column is not first and screen.job is None)
+        await until(pilot, lambda: screen.text_panels[0].column.text() == "and the castle was old")
+
+
 async def test_folded_the_texts_and_settings_are_tabs_and_the_prompt_stays(root: Path) -> None:
     async with opened(root, "generate", size=(80, 24), sources=["alpha:best", "beta:best"]) as (_, screen, pilot):
         one, two = screen.text_panels

@@ -141,11 +141,18 @@ async def test_the_memory_of_our_run_is_split_and_others_are_told_apart(
             if len(line.split()) > 3
         }
         assert str(screen.query_one(MemoryPanel).border_title) == "Memory of exp12 · cuda:0"
-        # 4 GiB of the process's 5 are explained; the card holds 12.
-        assert {name: said[name] for name in ("weights", "gradients", "optimizer", "activations", "cached", "rest", "others", "free")} == {
-            "weights": "1.0 GB", "gradients": "512.0 MB", "optimizer": "1.0 GB", "activations": "1.0 GB", "cached": "512.0 MB",
-            "rest": "1.0 GB", "others": "7.0 GB", "free": "12.0 GB",
-        }  # fmt: skip
+        # 4 GiB of the process's 5 are explained; the GPU holds 12.
+        wanted = {
+            "weights": "1.0 GB",
+            "gradients": "512.0 MB",
+            "optimizer": "1.0 GB",
+            "activations": "1.0 GB",
+            "cached": "512.0 MB",
+            "rest": "1.0 GB",
+            "others": "7.0 GB",
+            "free": "12.0 GB",
+        }
+        assert {name: said[name] for name in wanted} == wanted
         assert "steady 4.0 GB · peak 4.0 GB" in texts(screen, MemoryPanel)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.app import ComposeResult
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -19,8 +20,10 @@ from lmcore.runs import ControlReader, Run, identity
 from tests.tui.recorded import evaluation, record, record_all, sample, start, train, training
 from tui.app import LmApp
 from tui.settings import load_settings
+from tui.watch import screen as screen_module
 from tui.watch.run_list import RunList
 from tui.watch.screen import WatchScreen
+from tui.watch.view import RunPanel, RunView
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.chart_view import ChartView
 from tui.widgets.dialogs import AskName, Confirm
@@ -413,6 +416,55 @@ async def test_an_exception_while_drawing_or_in_a_handler_stays_in_its_panel(
         await pilot.click(RunList, offset=(5, 2))
         await until(pilot, lambda: screen.query_one("#runs").has_class("-failed"))
         assert app.is_running
+
+
+async def test_warnings_of_the_run_are_shown_every_substitution_and_the_newest_other(root: Path) -> None:
+    def warning(step: int, what: str, message: str) -> dict[str, Any]:
+        return {"kind": "warning", "time": 1.0, "step": step, "what": what, "message": message}
+
+    replaced = "The tokenizer gpt1 could not be downloaded; a BPE trained on the corpus is used instead."
+    events = [
+        start(),
+        warning(0, "substitution", replaced),
+        train(10),
+        warning(10, "plateau", "The loss has not decreased."),
+        warning(20, "overfit", "Validation loss rises."),
+        train(30),
+    ]
+    record(root, "replaced", events)
+    async with watching(root, run="replaced", size=(200, 60)) as (_, screen, pilot):
+        await until(pilot, lambda: "Validation loss rises." in text_of(screen.query_one("#facts")))
+        facts = " ".join(text_of(screen.query_one("#facts")).split())
+        assert replaced in facts
+        assert "The loss has not decreased." not in facts
+
+
+class StepPanel(RunPanel):
+    """A panel as one file would add it."""
+
+    TITLE = "Step"
+
+    def compose_panel(self) -> ComposeResult:
+        yield Static(id="steps")
+
+    def show(self, view: RunView) -> None:
+        if view.data is not None:
+            self.query_one("#steps", Static).update(f"at {view.cursor_step or view.data.last_train.get('step')}")
+
+
+async def test_a_new_panel_is_its_class_and_a_line_of_the_screen(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panels = screen_module.run_panels
+    monkeypatch.setattr(screen_module, "run_panels", lambda: [*panels(), StepPanel(id="step-panel")])
+    app = LmApp(root=root, run="whole")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen: Any = app.screen
+        await until(pilot, lambda: screen.ready and "whole" in app.session.data)
+        assert [panel.TITLE for panel in screen.panels][-1] == "Step"
+        screen.show_panel(5)
+        await until(pilot, lambda: "at 1000" in text_of(screen.query_one("#steps")))
+        screen.chart.set_cursor_step(500)
+        screen.refresh_run()
+        await until(pilot, lambda: "at 500" in text_of(screen.query_one("#steps")))
 
 
 async def test_terminal_codes_in_names_and_samples_are_harmless(root: Path) -> None:
