@@ -208,14 +208,16 @@ class LmApp(App[None]):
     # What the session and the workers post, passed to the open screen.
 
     def show_status(self) -> None:
-        """The right end of the top line: runs, how many are training, the machine, the time of day."""
+        """The right end of the top line: runs, how many of them are active, the machine, the time of day."""
         rows, machine = self.session.rows, self.session.machine
-        training = sum(row.state in ("running", "paused") for row in rows)
-        parts = [f"{len(rows)} run{'s' if len(rows) != 1 else ''}", *([f"{training} training"] if training else [])]
+        states = [row.state for row in rows]
+        parts = [f"{len(rows)} run{'s' if len(rows) != 1 else ''}"]
+        for state, word in (("running", "training"), ("paused", "paused")):
+            parts += [f"{states.count(state)} {word}"] if state in states else []
         parts += [machine.headline] if machine and machine.headline else []
-        text = (" | " if ascii_only() else " · ").join([*parts, time.strftime("%H:%M")])
+        parts.append(time.strftime("%H:%M"))
         for screen in self._open_screens():
-            screen.query_one(Header).show_status(text)
+            screen.query_one(Header).show_status(parts)
 
     def on_open_screen(self, message: OpenScreen) -> None:
         self.action_open(message.mode)

@@ -27,6 +27,7 @@ from tui.watch.view import RunPanel, RunView
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.chart_view import ChartView
 from tui.widgets.dialogs import AskName, Confirm
+from tui.widgets.header import Status
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ async def test_the_list_shows_every_run_with_its_state_and_its_best_perplexity(r
         }.items():
             line = next(line for line in shown.splitlines() if line[2:].startswith(name))
             assert state in line
-        assert "7 runs · 1 training" in text_of(screen.query_one("#status", Static))
+        assert "7 runs · 1 training" in text_of(screen.query_one(Status))
         assert len(app.session.rows) == 7
 
 
@@ -112,6 +113,14 @@ async def test_it_opens_on_any_run_with_curve_facts_and_samples(root: Path, name
             assert "at step 1000" in text_of(screen.query_one("#samples")).replace("\n", " ")
             assert "★" in curve
             assert "▾" in curve
+
+
+async def test_the_status_leaves_out_what_does_not_fit(root: Path) -> None:
+    async with LmApp(root=root).run_test(size=(80, 24)) as pilot:
+        status = pilot.app.screen.query_one(Status)
+        status.show(["7 runs", "1 training", "cpu 100%", "12:00"])
+        await pilot.pause()
+        assert text_of(status).strip() == "7 runs · 1 training"
 
 
 async def test_up_and_down_choose_the_run_and_the_panels_follow(root: Path) -> None:

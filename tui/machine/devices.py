@@ -90,6 +90,7 @@ class DeviceBlock(Vertical):
     DEFAULT_CSS = """
     DeviceBlock { height: auto; border: round $border; padding: 0 1; }
     DeviceBlock { border-title-color: $foreground; border-subtitle-color: $secondary; }
+    DeviceBlock.-ascii { border: ascii $border; }
     DeviceBlock .gauge { height: 1; text-wrap: nowrap; }
     DeviceBlock Trace { height: 2; margin: 0 0 0 8; }
     DeviceBlock Trace.memory { height: 1; color: $secondary 70%; }
@@ -102,6 +103,9 @@ class DeviceBlock(Vertical):
         yield Trace(classes="memory")
         yield Static(classes="gauge", id="cores", markup=False)
         yield ProcessList()
+
+    def on_mount(self) -> None:
+        self.set_class(ascii_only(), "-ascii")
 
     def show_gauges(self, name: str, shares: dict[str, float | None], memory: str, record: Record) -> None:
         """Bars and histories; `name` is the device's in the record."""

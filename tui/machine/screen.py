@@ -43,7 +43,6 @@ class MachineScreen(BaseScreen):
     MachineScreen #devices { width: 3fr; }
     MachineScreen #memory { width: 2fr; }
     MachineScreen.-fold #devices, MachineScreen.-fold #memory { width: 1fr; }
-    App.-ascii DeviceBlock { border: ascii $border; }
     MachineScreen VerticalScroll { scrollbar-size: 1 1; }
     MachineScreen #devices { border: none; padding: 0; }
     MachineScreen #devices .reason { color: $secondary; height: auto; padding: 0 2; }

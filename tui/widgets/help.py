@@ -16,7 +16,7 @@ from tui.actions.table import actions_for, help_sections, shown_key
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys of the screen below; escape, q or ? closes it."""
+    """The keys of the screen behind it; escape, q or ? closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "app.pop_screen", "close")]
 
@@ -27,7 +27,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll() as scroll:
             scroll.border_title = "Keys"
-            scroll.border_subtitle = "esc close"
+            scroll.border_subtitle = "esc: close"
             for title, actions in help_sections(actions_for(self._mode)).items():
                 yield Static(Text(title, style="bold"))
                 table = Table.grid(padding=(0, 2))
