@@ -227,6 +227,7 @@ class LmApp(App[None]):
         self.show_status()
         for screen in self._open_screens():
             screen.refresh_rows(message.rows)
+            screen.refresh_footer()
 
     def on_curves_changed(self, message: CurvesChanged) -> None:
         control = {name: data.control for name, data in list(self.session.data.items())}

@@ -24,6 +24,7 @@ from tui.watch import screen as screen_module
 from tui.watch.run_list import RunList
 from tui.watch.screen import WatchScreen
 from tui.watch.view import RunPanel, RunView
+from tui.widgets.action_bar import ActionBar
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.chart_view import ChartView
 from tui.widgets.dialogs import AskName, Confirm
@@ -113,6 +114,17 @@ async def test_it_opens_on_any_run_with_curve_facts_and_samples(root: Path, name
             assert "at step 1000" in text_of(screen.query_one("#samples")).replace("\n", " ")
             assert "★" in curve
             assert "▾" in curve
+
+
+async def test_the_footer_offers_what_the_selected_run_can_do(root: Path) -> None:
+    async with watching(root, run="alive") as (_, screen, pilot):
+        await until(pilot, lambda: "p pause" in text_of(screen.query_one(ActionBar)))
+        assert "u resume" not in text_of(screen.query_one(ActionBar))
+        Run(root / "alive").events.write("heartbeat", step=300, paused=True, memory_bytes=1)
+        await until(pilot, lambda: "u resume" in text_of(screen.query_one(ActionBar)))
+        assert "p pause" not in text_of(screen.query_one(ActionBar))
+        screen.runs.move_to([row.name for row in screen.runs.rows].index("whole"))
+        await until(pilot, lambda: "s stop" not in text_of(screen.query_one(ActionBar)))
 
 
 async def test_the_status_leaves_out_what_does_not_fit(root: Path) -> None:

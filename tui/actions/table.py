@@ -29,6 +29,8 @@ class Action:
         screens: The screens that have it; empty: all.
         footer: Whether the footer has room for it.
         shown_key: How the key is written, where its name is not what a keyboard says.
+        footer_key: How the footer writes it, where one entry stands for two actions.
+        states: The states of the selected run in which the action can do something; empty: all.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Action:
     screens: tuple[str, ...] = ()
     footer: bool = True
     shown_key: str = ""
+    footer_key: str = ""
+    states: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -51,12 +55,23 @@ class Action:
         return tuple(key.strip() for key in self.key.split(","))
 
 
+ACTIVE_STATES = ("running", "paused", "stale")
 RUN_SCREENS = ("watch", "compare", "machine")
 
 ACTIONS: tuple[Action, ...] = (
     # The selected run.
-    Action("run.pause", "p", "run_request('pause')", "pause", "Pause the run after its current step.", RUN_SCREENS),
-    Action("run.resume", "u", "run_request('resume')", "resume", "Resume a paused run.", RUN_SCREENS),
+    Action(
+        "run.pause",
+        "p",
+        "run_request('pause')",
+        "pause",
+        "Pause the run after its current step.",
+        RUN_SCREENS,
+        states=("running", "stale"),
+    ),
+    Action(
+        "run.resume", "u", "run_request('resume')", "resume", "Resume a paused run.", RUN_SCREENS, states=("paused",)
+    ),
     Action(
         "run.checkpoint",
         "c",
@@ -64,8 +79,17 @@ ACTIONS: tuple[Action, ...] = (
         "checkpoint",
         "Save a checkpoint now.",
         RUN_SCREENS,
+        states=ACTIVE_STATES,
     ),
-    Action("run.stop", "s", "run_request('stop')", "stop", "Save a checkpoint and stop the run.", RUN_SCREENS),
+    Action(
+        "run.stop",
+        "s",
+        "run_request('stop')",
+        "stop",
+        "Save a checkpoint and stop the run.",
+        RUN_SCREENS,
+        states=ACTIVE_STATES,
+    ),
     Action(
         "run.rename",
         "N",
@@ -120,7 +144,8 @@ ACTIONS: tuple[Action, ...] = (
         "zoom",
         "Zoom in around the cursor.",
         ("watch",),
-        shown_key="+/-",
+        shown_key="+",
+        footer_key="+/-",
     ),
     Action(
         "chart.zoom_out",
@@ -160,7 +185,8 @@ ACTIONS: tuple[Action, ...] = (
         "cursor",
         "Move the chart cursor left; the samples follow it.",
         ("watch",),
-        shown_key="←→",
+        shown_key="←",
+        footer_key="←→",
     ),
     Action(
         "chart.cursor_right",
@@ -320,7 +346,8 @@ ACTIONS: tuple[Action, ...] = (
         "token",
         "Move the cursor to the previous token and show its alternatives.",
         ("generate",),
-        shown_key="←→",
+        shown_key="←",
+        footer_key="←→",
     ),
     Action(
         "generate.token_right",
@@ -458,11 +485,13 @@ def bindings_for(mode: str) -> list[Binding]:
     ]
 
 
-def shown_key(action: Action, overrides: dict[str, str] | None = None) -> str:
+def shown_key(action: Action, overrides: dict[str, str] | None = None, *, footer: bool = False) -> str:
     """The key as it is written for people: `+` rather than `plus`."""
     names = {"delete": "del", "space": "space", "escape": "esc"}
     if overrides and action.id in overrides:
         return overrides[action.id]
+    if footer and action.footer_key:
+        return action.footer_key
     return action.shown_key or " ".join(names.get(key, key) for key in action.keys)
 
 

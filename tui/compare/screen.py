@@ -106,6 +106,7 @@ class CompareScreen(BaseScreen):
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         if event.data_table.id == "runs-table" and event.row_key is not None and event.row_key.value is not None:
             self.session.selected = event.row_key.value
+            self.refresh_footer()
 
     def action_chart(self, what: str) -> None:
         """Next metric, x-axis, y-scale or smoothing."""

@@ -95,6 +95,7 @@ class MachineScreen(BaseScreen):
         """Show this run's memory; the keys for runs act on it."""
         self.session.selected = run
         self.refresh_rows(self.session.rows)
+        self.refresh_footer()
         if self.session.machine is not None:
             self._draw(self.session.machine)
 

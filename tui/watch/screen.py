@@ -184,6 +184,7 @@ class WatchScreen(BaseScreen):
         if self.ready:
             self.chart.cursor_step = None
         self.refresh_chart()
+        self.refresh_footer()
 
     def on_run_list_toggled(self, message: RunList.Toggled) -> None:
         self.action_toggle_overlay()

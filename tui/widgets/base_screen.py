@@ -80,6 +80,7 @@ class BaseScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self.apply_layout(self.size.width, self.size.height)
         self.refresh_rows(self.session.rows)
+        self.refresh_footer()
 
     def apply_layout(self, width: int, height: int) -> None:
         """Fold or unfold, by size and by the chosen layout."""
@@ -122,6 +123,11 @@ class BaseScreen(Screen[None]):
             log.error("%s failed", event.worker.name, exc_info=error)
             text = str(error) if isinstance(error, LmError) else f"Unexpected error: {type(error).__name__}: {error}"
             self.notify(text, severity="error")
+
+    def refresh_footer(self) -> None:
+        """Show the keys that do something with the selected run."""
+        row = self.session.row(self.target_run())
+        self.query_one(ActionBar).show_state(row.state if row else None)
 
     # What the app passes on. Screens override what concerns them.
 
