@@ -1,6 +1,6 @@
 """Answers as tui/engine/server.py does, without torch: what it writes depends on the name of the run.
 
-alpha and beta share "and the " and part there; slow writes until it is stopped; stuck ignores even that; broken
+alpha and beta share "and the " and part there; slow writes until it is stopped; stuck does not even obey that; broken
 fails; dying dies.
 """
 

@@ -174,8 +174,8 @@ class SettingsPanel(Panel):
 
 @dataclass
 class Plan:
-    """What is known of the run that would be started. `parameters`: None while they are counted, (None, None) if the
-    vocabulary is not known before the corpus is read.
+    """What is known of the run that would be started. `parameters`: None while counting, (None, None) before the text
+    is read.
     """
 
     parameters: tuple[int | None, int | None] | None = None
@@ -216,10 +216,10 @@ class PlanPanel(Panel):
 
     def _parameters(self, plan: Plan) -> Content:
         if plan.parameters is None:
-            return Content.assemble((plan.counting or "counting parameters …", "$secondary"))
+            return Content.assemble((plan.counting or "counting the parameters …", "$secondary"))
         total, learnable = plan.parameters
         if total is None or learnable is None:
-            return Content("The number of parameters is known once the corpus is read: the vocabulary depends on it.")
+            return Content("parameters known once the text is read: the vocabulary comes from it")
         return Content.assemble((f"{total:,}", "bold"), " parameters, ", (f"{learnable:,}", "bold"), " learnable")
 
     def _memory(self, plan: Plan) -> list[Content]:
