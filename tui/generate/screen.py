@@ -256,7 +256,7 @@ class GenerateScreen(BaseScreen):
                     panel.show_status()
 
     def _take(self, column: Column, what: str, values: dict[str, Any]) -> None:
-        """Take in an answer about one checkpoint."""
+        """One checkpoint's news."""
         if what == "failed":
             self._fail(column, values["message"])
         elif what == "done":

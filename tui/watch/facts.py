@@ -90,14 +90,6 @@ class FactsPanel(RunPanel):
         return self._health[1], self._health[2]
 
 
-def run_warnings(warnings: Sequence[dict[str, Any]]) -> list[str]:
-    """The messages to show: every substitution, because it concerns all figures of the run, and the newest other."""
-    substituted = [event for event in warnings if event.get("what") == "substitution"]
-    others = [event for event in warnings if event.get("what") != "substitution"]
-    messages = [str(event.get("message") or event.get("what")) for event in [*substituted, *others[-1:]]]
-    return list(dict.fromkeys(messages))
-
-
 def curves_of(data: RunData) -> Curves:
     """The losses of a run as plain lists; the train losses thinned to some thousand points."""
     stride = -(-len(data.train) // POINTS) or 1
@@ -145,6 +137,14 @@ def run_facts(row: RunRow, data: RunData, gap: Gap | None) -> list[tuple[str, st
     if isinstance(parameters, dict) and math.isfinite(number(parameters.get("total"))):
         facts.append(("parameters", human_count(number(parameters["total"]))))
     return [(name, value) for name, value in facts if value]
+
+
+def run_warnings(warnings: Sequence[dict[str, Any]]) -> list[str]:
+    """The messages to show: every substitution, because it concerns all figures of the run, and the newest other."""
+    substituted = [event for event in warnings if event.get("what") == "substitution"]
+    others = [event for event in warnings if event.get("what") != "substitution"]
+    messages = [str(event.get("message") or event.get("what")) for event in [*substituted, *others[-1:]]]
+    return list(dict.fromkeys(messages))
 
 
 def seconds_left(row: RunRow, data: RunData) -> float | None:
