@@ -231,7 +231,7 @@ def measure(work: Path, runs: int, events: int) -> dict[str, float]:
     terminal = Terminal(large, work / "state-large")
     # Every run is counted in the top line, and the first one's curve is drawn.
     terminal.read_until(f"{runs} runs".encode())
-    figures["open_500_runs_seconds"] = terminal.read_until(b"valid")
+    figures["open_500_runs_seconds"] = terminal.read_until("── train".encode())
     figures["open_500_runs_cpu_seconds"] = terminal.cpu_seconds()
     terminal.settle(3.0)
     figures["open_500_runs_mb"] = terminal.memory_mb()

@@ -1,4 +1,4 @@
-"""What the screen remembers between two starts: theme, layout, last selection, and keys of one's own."""
+"""What the screen remembers between two starts: theme, layout, last selection, and the user's own keys."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import logging
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from lmcore.errors import UsageError
+from lmcore.errors import LmError, UsageError, did_you_mean
+from lmcore.files import replacing
 
 log = logging.getLogger("lm.tui")
 
@@ -40,19 +42,20 @@ class Settings:
     preset: str = ""
     sources: list[str] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
-    write: dict[str, float] = field(default_factory=dict)
+    generate: dict[str, float] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
 
     def save(self, folder: Path | None = None) -> None:
-        """Write atomically, so that two screens closing at once leave a whole file; a read-only home is only logged."""
-        folder = folder or state_dir()
+        """Write atomically, because two screens may close at once. A home that is read-only is only logged."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            draft = folder / f".tui.json.{os.getpid()}"
-            draft.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
-            draft.replace(folder / "tui.json")
-        except OSError as error:
+            with replacing((folder or state_dir()) / "tui.json") as draft:
+                draft.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+        except (LmError, OSError) as error:
             log.warning("settings were not saved: %s", error)
+
+
+RENAMED_SCREENS = {"write": "generate", "gpu": "machine"}
+"""Names of screens in settings that earlier versions saved."""
 
 
 def load_settings(folder: Path | None = None) -> Settings:
@@ -66,7 +69,8 @@ def load_settings(folder: Path | None = None) -> Settings:
         log.warning("settings were not read from %s: %s", path, error)
         return Settings()
     settings = Settings()
-    for f in fields(settings) if isinstance(values, dict) else ():
+    values = _with_present_names(values) if isinstance(values, dict) else {}
+    for f in fields(settings):
         default = getattr(settings, f.name)
         value = values.get(f.name, default)
         if isinstance(value, int) and isinstance(default, float):
@@ -76,18 +80,39 @@ def load_settings(folder: Path | None = None) -> Settings:
     return settings
 
 
+def _with_present_names(values: dict[str, Any]) -> dict[str, Any]:
+    """Saved values under the names of today."""
+    values = {RENAMED_SCREENS.get(name, name): value for name, value in values.items()}
+    if isinstance(values.get("mode"), str):
+        values["mode"] = RENAMED_SCREENS.get(values["mode"], values["mode"])
+    if isinstance(values.get("keys"), dict):
+        values["keys"] = {_present_action(action_id): key for action_id, key in values["keys"].items()}
+    return values
+
+
+def _present_action(action_id: str) -> str:
+    """`write.copy`, `app.write` and `runs.write` of earlier versions as `generate.copy`, `app.generate` and so on."""
+    return ".".join(RENAMED_SCREENS.get(part, part) for part in action_id.split("."))
+
+
 def checked_keys(keys: dict[str, str]) -> dict[str, str]:
     """Key overrides by action id.
 
     Raises:
-        UsageError: an unknown action, or a key that tmux or the terminal keeps for itself.
+        UsageError: an unknown action, or a key that tmux or the terminal does not pass on.
     """
-    from tui.actions import ACTIONS, SWALLOWED_KEYS
+    from tui.actions.table import ACTIONS, SWALLOWED_KEYS
 
-    known = {action.id for action in ACTIONS}
+    known = [action.id for action in ACTIONS]
     for action_id, key in keys.items():
         if action_id not in known:
-            raise UsageError(f"There is no action '{action_id}'.", "docs/tui.md lists them all.")
-        if SWALLOWED_KEYS & set(key.split(",")):
-            raise UsageError(f"'{key}' never reaches the screen: tmux or the terminal keeps it.", "Choose another key.")
+            hint = did_you_mean(action_id, known, "docs/tui.md lists all actions.")
+            raise UsageError(
+                f"There is no action '{action_id}'; it is under \"keys\" in {state_dir() / 'tui.json'}.", hint
+            )
+        if swallowed := SWALLOWED_KEYS & {part.strip() for part in key.split(",")}:
+            raise UsageError(
+                f"The key '{min(swallowed)}' for '{action_id}' never reaches lm: tmux or the terminal uses it.",
+                f"Choose another key in {state_dir() / 'tui.json'}.",
+            )
     return keys

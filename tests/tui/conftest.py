@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.pace import Pace
+from tui.session.pace import Pace
 
 
 @pytest.fixture(autouse=True)
@@ -16,5 +16,5 @@ def _same_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The screen looks at the runs as often as it may: what it uses of the processor is not what these tests are about."""
-    monkeypatch.setattr("tui.app.Pace", lambda: Pace(clock=lambda: 0.0))
+    """The runs are read as often as possible: how much CPU time the screen uses is not what these tests are about."""
+    monkeypatch.setattr("tui.session.Pace", lambda: Pace(clock=lambda: 0.0))

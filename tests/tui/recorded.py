@@ -20,28 +20,61 @@ DEAD = {"pid": 2**22 + 1, "pid_started": 1, "host": os.uname().nodename}
 def start(**fields: Any) -> dict[str, Any]:
     """A `start` event, by default of a process that is gone."""
     return {
-        "kind": "start", "time": EPOCH, **DEAD, "resumed_from": None, "total_steps": 1000, "steps_per_epoch": 100, "tokens_per_step": 512,
-        "parameters": {"total": 59_635_968, "learnable": 28_351_488}, "architecture": "transformer×4 adamw", "device": "cpu",
-        "precision": "fp32", "optimizer": "adamw", **fields,
-    }  # fmt: skip
+        "kind": "start",
+        "time": EPOCH,
+        **DEAD,
+        "resumed_from": None,
+        "total_steps": 1000,
+        "steps_per_epoch": 100,
+        "tokens_per_step": 512,
+        "parameters": {"total": 59_635_968, "learnable": 28_351_488},
+        "architecture": "transformer×4 adamw",
+        "device": "cpu",
+        "precision": "fp32",
+        "optimizer": "adamw",
+        **fields,
+    }
 
 
 def train(step: int, loss: float | None = None, **fields: Any) -> dict[str, Any]:
     """A `train` event; the loss falls with the step unless it is given."""
     return {
-        "kind": "train", "time": EPOCH + step / 10, "step": step, "epoch": step / 100, "tokens": 512 * step, "seconds": step / 10,
-        "loss": 4.0 + 4.0 * math.exp(-step / 150) if loss is None else loss, "epoch_loss": 4.2, "lr": 1e-3 if step <= 500 else 5e-4,
-        "grad_norm": 0.8, "tokens_per_second": 5120.0, "memory_bytes": 3_500_000_000, "mfu": None, "skipped": 0, **fields,
-    }  # fmt: skip
+        "kind": "train",
+        "time": EPOCH + step / 10,
+        "step": step,
+        "epoch": step / 100,
+        "tokens": 512 * step,
+        "seconds": step / 10,
+        "loss": 4.0 + 4.0 * math.exp(-step / 150) if loss is None else loss,
+        "epoch_loss": 4.2,
+        "lr": 1e-3 if step <= 500 else 5e-4,
+        "grad_norm": 0.8,
+        "tokens_per_second": 5120.0,
+        "memory_bytes": 3_500_000_000,
+        "mfu": None,
+        "skipped": 0,
+        **fields,
+    }
 
 
 def evaluation(step: int, loss: float, best: bool = True) -> dict[str, Any]:
     """An `eval` event of the val split."""
     return {
-        "kind": "eval", "time": EPOCH + step / 10, "step": step, "epoch": step / 100, "tokens": 512 * step, "seconds": step / 10, "split": "val",
-        "loss": loss, "perplexity": math.exp(loss), "word_perplexity": None, "bits_per_byte": 1.2, "accuracy": 0.25, "tokens_scored": 1000,
+        "kind": "eval",
+        "time": EPOCH + step / 10,
+        "step": step,
+        "epoch": step / 100,
+        "tokens": 512 * step,
+        "seconds": step / 10,
+        "split": "val",
+        "loss": loss,
+        "perplexity": math.exp(loss),
+        "word_perplexity": None,
+        "bits_per_byte": 1.2,
+        "accuracy": 0.25,
+        "tokens_scored": 1000,
         "best": best,
-    }  # fmt: skip
+    }
 
 
 def sample(step: int, text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the tests of Presets, Write, Compare and GPU share: runs that train, real checkpoints, an open screen, a
+"""What the tests of Presets, Generate, Compare and Machine share: runs that train, real checkpoints, an open screen, a
 computing process without torch.
 """
 
@@ -89,9 +89,9 @@ async def opened(
 ) -> AsyncIterator[tuple[LmApp, Any, Pilot[Any]]]:
     """The app on one screen, with these settings remembered from before."""
     app = LmApp(root=root)
-    app.settings.mode = mode
+    app.session.settings.mode = mode
     for name, value in settings.items():
-        setattr(app.settings, name, value)
+        setattr(app.session.settings, name, value)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.screen.id != "_default" and getattr(app.screen, "MODE", "") == mode)
         await pilot.pause()

@@ -13,9 +13,9 @@ import pytest
 from textual.geometry import Offset
 
 from lmcore.errors import UsageError
-from tui.actions import ACTIONS, MODES, SWALLOWED_KEYS, actions_for
+from tui.actions.manual import with_keys
+from tui.actions.table import ACTIONS, MODES, SWALLOWED_KEYS, actions_for
 from tui.app import LmApp
-from tui.keys import with_keys
 from tui.settings import Settings, checked_keys, load_settings, state_dir
 from tui.widgets.action_bar import ActionBar
 from tui.widgets.base_screen import BaseScreen
@@ -145,7 +145,7 @@ def test_settings_survive_and_damaged_ones_are_no_obstacle() -> None:
 
 def test_the_manual_lists_every_key() -> None:
     manual = (ROOT / "docs" / "tui.md").read_text(encoding="utf-8")
-    assert with_keys(manual) == manual, "run `python -m tui.keys docs/tui.md`"
+    assert with_keys(manual) == manual, "run `python -m tui.actions.manual docs/tui.md`"
     assert all(f"`{action.id}`" in manual for action in ACTIONS)
 
 
@@ -167,7 +167,8 @@ def test_outside_a_terminal_it_says_so_and_exits_with_2() -> None:
 
 
 def test_the_screen_starts_without_torch_pydantic_and_plotext() -> None:
-    code = "import sys, tui.app, tui.watch.screen; print([m for m in ('torch', 'pydantic', 'plotext', 'transformers') if m in sys.modules])"
+    slow = ("torch", "pydantic", "plotext", "transformers")
+    code = f"import sys, tui.app, tui.watch.screen; print([m for m in {slow} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from rich.text import Text
-from textual.widgets import DataTable
+from textual.widgets import DataTable, OptionList
 
 from lmcore.runs import identity
 from tests.tui.recorded import evaluation, finish, record, start, train
@@ -101,31 +101,33 @@ async def test_their_curves_are_drawn_and_follow_the_keys(root: Path) -> None:
         chart = screen.query_one(ChartPanel)
         await until(pilot, lambda: {series.label.split()[0] for series in chart._plot.series} == {"gpt-a", "lstm-b"})
         await pilot.press("x", "y")
-        assert (app.settings.x_axis, app.settings.log_y) == ("epoch", False)
+        assert (app.session.settings.x_axis, app.session.settings.log_y) == ("epoch", False)
         await pilot.press("v")
-        assert app.settings.metric == "loss"
+        assert app.session.settings.metric == "loss"
 
 
 async def test_runs_are_taken_out_and_chosen(root: Path) -> None:
     async with opened(root, "compare", overlay=["lstm-a", "lstm-b"]) as (app, screen, pilot):
         await compared(screen, pilot, 2)
-        app.selected = "lstm-a"
+        app.session.selected = "lstm-a"
         await pilot.press("space")
         await compared(screen, pilot, 1)
-        assert app.settings.overlay == ["lstm-b"]
+        assert app.session.settings.overlay == ["lstm-b"]
         await pilot.press("space")
-        assert "One run has to stay" in notes(app)
+        assert "At least one run must stay" in notes(app)
         await pilot.press("a")
         await until(pilot, lambda: isinstance(app.screen, Choose))
+        assert isinstance(app.screen, Choose)
         assert app.screen.marked == ["lstm-b"]
+        highlighted = app.screen.query_one(OptionList).highlighted_option
         await pilot.press(
-            "space" if app.screen.query_one("OptionList").highlighted_option.id != "lstm-b" else "down",
+            "space" if highlighted is not None and highlighted.id != "lstm-b" else "down",
             "space",
             "enter",
         )
         await until(pilot, lambda: app.screen is screen)
-        assert "lstm-b" in app.settings.overlay
-        assert len(app.settings.overlay) == 2
+        assert "lstm-b" in app.session.settings.overlay
+        assert len(app.session.settings.overlay) == 2
         await compared(screen, pilot, 2)
 
 
@@ -134,8 +136,8 @@ async def test_keys_for_runs_act_on_the_row_of_the_cursor(root: Path) -> None:
     async with opened(root, "compare", overlay=["gpt-a", "live"]) as (app, screen, pilot):
         await compared(screen, pilot, 2)
         await pilot.press("up", "up", "down")
-        assert app.selected == [row[0].split()[1] for row in table(screen, "#runs-table")[1:]][1]
-        app.selected = "live"
+        assert app.session.selected == [row[0].split()[1] for row in table(screen, "#runs-table")[1:]][1]
+        app.session.selected = "live"
         await pilot.press("c")
         await until(pilot, (root / "live" / "control.jsonl").exists)
         assert json.loads((root / "live" / "control.jsonl").read_text())["action"] == "checkpoint"
@@ -145,7 +147,7 @@ async def test_without_runs_it_says_so(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("LM_STATE", str(tmp_path / "state"))
     (tmp_path / "runs").mkdir()
     async with opened(tmp_path / "runs", "compare") as (_, screen, _):
-        assert "No run here yet" in shown(screen.query_one("#note"))
+        assert "No runs yet" in shown(screen.query_one("#note"))
 
 
 async def test_folded_table_differences_and_curves_are_tabs(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""The Write screen as a person uses it, against a computing process without torch; one test at the end is against the
+"""The Generate screen as a user works with it, against a computing process without torch; the last test is against the
 real one.
 """
 
@@ -17,8 +17,9 @@ from tests.tui.recorded import finish, record, start, training
 from tests.tui.scenes import FAKE_ENGINE, TEXT, TINY, empty_checkpoint, notes, opened, real_checkpoint, shown, until
 from tui.app import LmApp
 from tui.engine.client import Engine
-from tui.generate import screen as write_screen
+from tui.generate import screen as generate_screen
 from tui.generate.panels import Alternatives
+from tui.generate.sources import Source
 from tui.widgets.choose import Choose
 from tui.widgets.slider import Slider
 
@@ -64,7 +65,7 @@ async def written(screen: Any, pilot: Pilot[Any], prompt: str = "Harry saw ") ->
 
 
 async def test_two_checkpoints_side_by_side_with_the_place_where_they_part(root: Path) -> None:
-    async with opened(root, "write", sources=["alpha:best", "beta:last"]) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["alpha:best", "beta:last"]) as (_, screen, pilot):
         await written(screen, pilot)
         one, two = screen.text_panels
         assert shown(one.view).strip() == "Harry saw and the ┊castle was old"
@@ -75,23 +76,23 @@ async def test_two_checkpoints_side_by_side_with_the_place_where_they_part(root:
 
 
 async def test_a_checkpoint_that_fails_says_so_and_the_other_goes_on(root: Path) -> None:
-    async with opened(root, "write", sources=["broken:best", "alpha:best"]) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["broken:best", "alpha:best"]) as (_, screen, pilot):
         await written(screen, pilot)
         assert "Its weights cannot be read." in shown(screen.text_panels[0].query_one(".status"))
         assert screen.text_panels[1].column.text() == "and the castle was old"
 
 
 async def test_a_computing_process_that_dies_is_reported_and_the_next_prompt_starts_another(root: Path) -> None:
-    async with opened(root, "write", sources=["dying:best"]) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["dying:best"]) as (_, screen, pilot):
         await written(screen, pilot)
         assert "ended unexpectedly" in shown(screen.text_panels[0].query_one(".status"))
-        await screen.use([write_screen.Source("alpha")])
+        await screen.use([Source("alpha")])
         await written(screen, pilot)
         assert screen.text_panels[0].column.text() == "and the castle was old"
 
 
 async def test_escape_stops_the_computation(root: Path) -> None:
-    async with opened(root, "write", sources=["slow:best"]) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["slow:best"]) as (_, screen, pilot):
         await write(screen, pilot)
         column = screen.text_panels[0].column
         await until(pilot, lambda: len(column.samples[0]) > 3)
@@ -104,9 +105,9 @@ async def test_escape_stops_the_computation(root: Path) -> None:
         assert "stopped" in shown(screen.text_panels[0].query_one(".status"))
 
 
-async def test_a_computation_that_does_not_obey_is_killed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_screen, "OBEDIENCE_SECONDS", 0.2)
-    async with opened(root, "write", sources=["stuck:best"]) as (_, screen, pilot):
+async def test_a_computation_that_does_not_stop_is_killed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate_screen, "STOP_SECONDS", 0.2)
+    async with opened(root, "generate", sources=["stuck:best"]) as (_, screen, pilot):
         await write(screen, pilot)
         await until(pilot, lambda: len(screen.text_panels[0].column.samples[0]) > 3)
         process = screen.engine.pid
@@ -118,7 +119,7 @@ async def test_a_computation_that_does_not_obey_is_killed(root: Path, monkeypatc
 
 
 async def test_closing_the_app_ends_the_computing_process(root: Path) -> None:
-    async with opened(root, "write", sources=["slow:best"]) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["slow:best"]) as (_, screen, pilot):
         await write(screen, pilot)
         process = screen.engine.pid
     with pytest.raises(ProcessLookupError):
@@ -126,7 +127,7 @@ async def test_closing_the_app_ends_the_computing_process(root: Path) -> None:
 
 
 async def test_the_cursor_shows_what_else_a_token_might_have_been(root: Path) -> None:
-    async with opened(root, "write", sources=["alpha:best", "beta:best"]) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["alpha:best", "beta:best"]) as (_, screen, pilot):
         await written(screen, pilot)
         await pilot.press("escape", "right", "right", "right")
         assert screen.text_panels[0].view.token.text == "castle"
@@ -144,14 +145,14 @@ async def test_the_cursor_shows_what_else_a_token_might_have_been(root: Path) ->
 
 
 async def test_copy_and_keep(root: Path) -> None:
-    async with opened(root, "write", sources=["alpha:best"]) as (app, screen, pilot):
+    async with opened(root, "generate", sources=["alpha:best"]) as (app, screen, pilot):
         await pilot.press("escape", "k")
         assert "There is no text yet" in notes(app)
         await written(screen, pilot)
         await pilot.press("escape", "c", "k")
         await pilot.pause()
         assert app.clipboard == "Harry saw and the castle was old"
-        assert "Some terminals ignore it" in notes(app)
+        assert "Some terminals do not support this" in notes(app)
         kept = json.loads((root / "alpha" / "kept-samples.jsonl").read_text())
         assert (kept["run"], kept["step"], kept["prompt"], kept["text"]) == (
             "alpha",
@@ -163,7 +164,7 @@ async def test_copy_and_keep(root: Path) -> None:
 
 
 async def test_a_sample_of_a_deleted_run_is_kept_elsewhere(root: Path, tmp_path: Path) -> None:
-    async with opened(root, "write", sources=["alpha:best"]) as (app, screen, pilot):
+    async with opened(root, "generate", sources=["alpha:best"]) as (app, screen, pilot):
         await written(screen, pilot)
         (root / "alpha").rename(root.parent / "gone")
         await pilot.press("escape", "k")
@@ -173,7 +174,7 @@ async def test_a_sample_of_a_deleted_run_is_kept_elsewhere(root: Path, tmp_path:
 
 
 async def test_several_samples_each_under_its_own_heading(root: Path) -> None:
-    async with opened(root, "write", sources=["alpha:best"], write={"num_samples": 2.0}) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["alpha:best"], generate={"num_samples": 2.0}) as (_, screen, pilot):
         await written(screen, pilot)
         text = shown(screen.text_panels[0].view)
         assert "sample 2" in text
@@ -181,7 +182,7 @@ async def test_several_samples_each_under_its_own_heading(root: Path) -> None:
 
 
 async def test_prompts_and_settings_are_remembered(root: Path) -> None:
-    async with opened(root, "write", sources=["alpha:best"]) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["alpha:best"]) as (_, screen, pilot):
         for prompt in ("one", "two", "one"):
             await written(screen, pilot, prompt)
         field = screen.query_one(Input)
@@ -195,35 +196,37 @@ async def test_prompts_and_settings_are_remembered(root: Path) -> None:
         await pilot.press(*"1.3", "enter")
         await pilot.pause()
     app = LmApp(root=root)
-    assert app.settings.prompts == ["two", "one"]
-    assert app.settings.write["temperature"] == 1.3
-    assert app.settings.sources == ["alpha:best"]
+    assert app.session.settings.prompts == ["two", "one"]
+    assert app.session.settings.generate["temperature"] == 1.3
+    assert app.session.settings.sources == ["alpha:best"]
 
 
 async def test_checkpoints_are_chosen_from_those_there_are(root: Path) -> None:
     run = record(root, "gamma", [*training(100), finish(100)])
     empty_checkpoint(run, 50)
     empty_checkpoint(run, 100, best=False)
-    async with opened(root, "write", sources=["alpha:best"]) as (app, screen, pilot):
+    async with opened(root, "generate", sources=["alpha:best"]) as (app, screen, pilot):
         await pilot.press("escape", "a")
         await until(pilot, lambda: isinstance(app.screen, Choose))
         dialog = app.screen
+        assert isinstance(dialog, Choose)
         assert {"gamma:best", "gamma:last", "alpha:best"} <= {choice.id for choice in dialog._choices}
         assert dialog.marked == ["alpha:best"]
         await pilot.press("slash", *"gamma", "down")
         dialog.query_one(OptionList).focus()
         await pilot.press("space", "enter")
-        await until(pilot, lambda: app.screen is screen and len(screen.text_panels) == 2)
+        await until(pilot, lambda: app.screen == screen and len(screen.text_panels) == 2)
         assert [str(panel.source) for panel in screen.text_panels] == ["alpha:best", "gamma:last"]
-        assert app.settings.sources == ["alpha:best", "gamma:last"]
+        assert app.session.settings.sources == ["alpha:best", "gamma:last"]
 
 
 async def test_at_most_four_checkpoints(root: Path) -> None:
-    async with opened(root, "write", sources=["alpha:best"]) as (app, _, pilot):
+    async with opened(root, "generate", sources=["alpha:best"]) as (app, _, pilot):
         await pilot.press("escape", "a")
         await until(pilot, lambda: isinstance(app.screen, Choose))
         for _ in range(6):
             await pilot.press("space", "down")
+        assert isinstance(app.screen, Choose)
         assert len(app.screen.marked) == 4
         assert "At most 4" in notes(app)
 
@@ -231,24 +234,34 @@ async def test_at_most_four_checkpoints(root: Path) -> None:
 async def test_without_a_checkpoint_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LM_STATE", str(tmp_path / "state"))
     record(tmp_path / "runs", "young", [start()])
-    async with opened(tmp_path / "runs", "write") as (app, _screen, pilot):
+    async with opened(tmp_path / "runs", "generate") as (app, _screen, pilot):
         await pilot.press("enter")
-        await until(pilot, lambda: "There is no checkpoint to write with." in notes(app))
+        await until(pilot, lambda: "There is no checkpoint to generate with." in notes(app))
         await pilot.press("escape", "a")
         await until(pilot, lambda: "No run has a checkpoint yet" in notes(app))
 
 
-async def test_g_on_watch_writes_with_that_run(root: Path) -> None:
+async def test_g_on_watch_generates_with_that_run(root: Path) -> None:
     async with opened(root, "watch", run="beta") as (app, _, pilot):
-        app.selected = "beta"
-        await until(pilot, lambda: app.rows)
+        app.session.selected = "beta"
+        await until(pilot, lambda: app.session.rows)
         await pilot.press("g")
-        await until(pilot, lambda: isinstance(app.screen, write_screen.GenerateScreen) and app.screen.sources)
-        assert app.screen.sources == [write_screen.Source("beta", "best")]
+        await until(pilot, lambda: isinstance(app.screen, generate_screen.GenerateScreen) and app.screen.sources)
+        assert isinstance(app.screen, generate_screen.GenerateScreen)
+        assert app.screen.sources == [Source("beta", "best")]
+
+
+async def test_g_generates_again(root: Path) -> None:
+    async with opened(root, "generate", sources=["alpha:best"]) as (_, screen, pilot):
+        await written(screen, pilot)
+        first = screen.text_panels[0].column
+        await pilot.press("escape", "g")
+        await until(pilot, lambda: screen.text_panels[0].column is not first and screen.job is None)
+        await until(pilot, lambda: screen.text_panels[0].column.text() == "and the castle was old")
 
 
 async def test_folded_the_texts_and_settings_are_tabs_and_the_prompt_stays(root: Path) -> None:
-    async with opened(root, "write", size=(80, 24), sources=["alpha:best", "beta:best"]) as (_, screen, pilot):
+    async with opened(root, "generate", size=(80, 24), sources=["alpha:best", "beta:best"]) as (_, screen, pilot):
         one, two = screen.text_panels
         assert screen.folded
         seen = []
@@ -262,7 +275,7 @@ async def test_folded_the_texts_and_settings_are_tabs_and_the_prompt_stays(root:
 
 async def test_tints_differ_without_colour(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    async with opened(root, "write", sources=["alpha:best"]) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["alpha:best"]) as (_, screen, pilot):
         await written(screen, pilot)
         view = screen.text_panels[0].view
         styles = [view.get_component_rich_style(f"tokens--level-{level}", partial=True) for level in (0, 2, 3, 4)]
@@ -277,11 +290,16 @@ async def test_one_thread_while_a_run_trains(root: Path) -> None:
 
     training_run(root, "live")
     asked: list[dict[str, Any]] = []
-    async with opened(root, "write", sources=["alpha:best"]) as (app, screen, pilot):
-        await until(pilot, lambda: any(row.state == "running" for row in app.rows))
+    async with opened(root, "generate", sources=["alpha:best"]) as (app, screen, pilot):
+        await until(pilot, lambda: any(row.state == "running" for row in app.session.rows))
         with_fake_engine(screen)
         send = screen.engine.send
-        screen.engine.send = lambda op, **values: (asked.append(values), send(op, **values))[1]
+
+        def record_and_send(op: str, **values: Any) -> int:
+            asked.append(values)
+            return int(send(op, **values))
+
+        screen.engine.send = record_and_send
         screen.query_one(Input).value = "x"
         await pilot.press("enter")
         await until(pilot, lambda: asked)
@@ -289,7 +307,7 @@ async def test_one_thread_while_a_run_trains(root: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_the_real_process_writes_what_the_writer_writes(root: Path) -> None:
+async def test_the_real_process_generates_what_the_generator_does(root: Path) -> None:
     from lmcore.config import GenerationConfig
     from lmcore.generation import load_generator
 
@@ -303,7 +321,7 @@ async def test_the_real_process_writes_what_the_writer_writes(root: Path) -> Non
         for folder in folders
     ]
     sliders = {"max_new_tokens": 30.0, "temperature": 0.7, "top_k": 5.0, "seed": 3.0}
-    async with opened(root, "write", sources=["one:best", "two:best"], write=sliders) as (_, screen, pilot):
+    async with opened(root, "generate", sources=["one:best", "two:best"], generate=sliders) as (_, screen, pilot):
         await until(pilot, lambda: screen.sources)
         await begin(screen, pilot, "Harry ")
         await until(pilot, lambda: screen.job is None)

@@ -1,5 +1,5 @@
-"""The GPU screen against recorded NVML answers: two cards with processes, errors, a driver that is lost, and none at
-all.
+"""The Machine screen against recorded NVML answers: two GPUs with processes, errors, a driver that is lost, and none
+at all.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import pynvml
 import pytest
 from textual.pilot import Pilot
 
-import tui.telemetry
+import tui.session.telemetry
 from lmcore.telemetry import Gpu, GpuMonitor
 from tests.tui.recorded import finish, record, start, train
 from tests.tui.scenes import opened, shown, training_run, until
 from tui.app import LmApp
-from tui.machine.devices import GpuBlock, ProcessList, ProcessorBlock
+from tui.machine.devices import CpuBlock, GpuBlock, ProcessList
 from tui.machine.memory import MemoryPanel, split_of, stacked
 from tui.machine.record import MemoryRecord, Record
-from tui.messages import TelemetryChanged
+from tui.session.messages import TelemetryChanged
 
 GIB = 2**30
 
@@ -85,14 +85,18 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def driver(monkeypatch: pytest.MonkeyPatch, nvml: Nvml) -> Nvml:
     """Let the app read these answers."""
-    monkeypatch.setattr(tui.telemetry, "gpus", GpuMonitor(nvml, retry_seconds=0).read)
+    monkeypatch.setattr(tui.session.telemetry, "gpus", GpuMonitor(nvml, retry_seconds=0).read)
     return nvml
 
 
 async def settled(app: LmApp, screen: Any, pilot: Pilot[Any]) -> None:
     """Wait until the machine and the run at work have been read and drawn."""
-    await until(pilot, lambda: app.machine and app.machine.processes and "exp12" in app.data and screen.memory)
-    app.post_message(TelemetryChanged(app.machine))
+    await until(
+        pilot,
+        lambda: app.session.machine and app.session.machine.processes and "exp12" in app.session.data and screen.memory,
+    )
+    assert app.session.machine is not None
+    app.post_message(TelemetryChanged(app.session.machine))
     await pilot.pause(0.1)
 
 
@@ -103,7 +107,7 @@ def texts(screen: Any, kind: type) -> str:
 
 async def test_two_cards_as_nvidia_smi_shows_them_ours_marked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver(monkeypatch, Nvml())
-    async with opened(root, "gpu", run="exp12") as (app, screen, pilot):
+    async with opened(root, "machine", run="exp12") as (app, screen, pilot):
         await settled(app, screen, pilot)
         first, second = screen.query(GpuBlock)
         assert str(first.border_title) == "0 · NVIDIA GeForce RTX 4090 D"
@@ -115,21 +119,21 @@ async def test_two_cards_as_nvidia_smi_shows_them_ours_marked(root: Path, monkey
         ours = next(line for line in lines if str(os.getpid()) in line)
         assert "lm train exp12" in ours
         assert "5.0 GB" in ours
-        assert "● ours" in ours
+        assert "● lm" in ours
         other = next(line for line in lines if "999999999" in line)
         assert "7.0 GB" in other
-        assert "ours" not in other
+        assert "● lm" not in other
         assert str(second.border_title) == "1 · Tesla T4"
         assert str(second.border_subtitle) == "N/A · N/A / N/A"
         assert "1.0 GB / 16.0 GB" in gauges
-        assert "no processes on this card" in gauges
+        assert "no processes on this GPU" in gauges
 
 
 async def test_the_memory_of_our_run_is_split_and_others_are_told_apart(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver(monkeypatch, Nvml())
-    async with opened(root, "gpu", run="exp12") as (app, screen, pilot):
+    async with opened(root, "machine", run="exp12") as (app, screen, pilot):
         await settled(app, screen, pilot)
         said = {
             line.split()[1]: " ".join(line.split()[2:4])
@@ -137,32 +141,39 @@ async def test_the_memory_of_our_run_is_split_and_others_are_told_apart(
             if len(line.split()) > 3
         }
         assert str(screen.query_one(MemoryPanel).border_title) == "Memory of exp12 · cuda:0"
-        # 4 GiB of the process's 5 are explained; the card holds 12.
-        assert {name: said[name] for name in ("weights", "gradients", "optimizer", "activations", "cached", "rest", "others", "free")} == {
-            "weights": "1.0 GB", "gradients": "512.0 MB", "optimizer": "1.0 GB", "activations": "1.0 GB", "cached": "512.0 MB",
-            "rest": "1.0 GB", "others": "7.0 GB", "free": "12.0 GB",
-        }  # fmt: skip
+        # 4 GiB of the process's 5 are explained; the GPU holds 12.
+        wanted = {
+            "weights": "1.0 GB",
+            "gradients": "512.0 MB",
+            "optimizer": "1.0 GB",
+            "activations": "1.0 GB",
+            "cached": "512.0 MB",
+            "rest": "1.0 GB",
+            "others": "7.0 GB",
+            "free": "12.0 GB",
+        }
+        assert {name: said[name] for name in wanted} == wanted
         assert "steady 4.0 GB · peak 4.0 GB" in texts(screen, MemoryPanel)
 
 
 async def test_a_lost_driver_reads_as_a_sentence_and_comes_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nvml = driver(monkeypatch, Nvml())
-    async with opened(root, "gpu", run="exp12") as (app, screen, pilot):
+    async with opened(root, "machine", run="exp12") as (app, screen, pilot):
         await settled(app, screen, pilot)
         nvml.answers["Count"] = pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
         await until(pilot, lambda: not screen.query(GpuBlock))
         assert "does not answer" in shown(screen.query_one(".reason"))
-        assert "load" in texts(screen, ProcessorBlock)
+        assert "load" in texts(screen, CpuBlock)
         nvml.answers["Count"] = 2
         await until(pilot, lambda: len(screen.query(GpuBlock)) == 2)
 
 
 async def test_without_a_driver_the_processor_is_shown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver(monkeypatch, Nvml(nvmlInit=pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)))
-    async with opened(root, "gpu", run="exp12") as (app, screen, pilot):
+    async with opened(root, "machine", run="exp12") as (app, screen, pilot):
         await settled(app, screen, pilot)
         assert "There is no NVIDIA driver" in shown(screen.query_one(".reason"))
-        assert f"{os.cpu_count()} cores" in str(screen.query_one(ProcessorBlock).border_title)
+        assert f"{os.cpu_count()} cores" in str(screen.query_one(CpuBlock).border_title)
         ours = next(line for line in shown(screen.query_one(ProcessList)).splitlines() if str(os.getpid()) in line)
         assert "lm train exp12" in ours
         assert ours.split()[-3].isdigit()  # threads
@@ -174,9 +185,9 @@ async def test_keys_choose_and_steer_runs_and_begin_the_record_anew(
 ) -> None:
     driver(monkeypatch, Nvml())
     training_run(root, "other")
-    async with opened(root, "gpu") as (app, screen, pilot):
-        app.selected = "exp12"
-        await until(pilot, lambda: len(app.rows) == 3 and app.machine)
+    async with opened(root, "machine") as (app, screen, pilot):
+        app.session.selected = "exp12"
+        await until(pilot, lambda: len(app.session.rows) == 3 and app.session.machine)
         await pilot.press("n")
         assert screen.target_run() == "other"
         await pilot.press("n", "p")
@@ -189,18 +200,18 @@ async def test_keys_choose_and_steer_runs_and_begin_the_record_anew(
 
 async def test_a_click_on_one_of_our_processes_chooses_its_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver(monkeypatch, Nvml())
-    async with opened(root, "gpu") as (app, screen, pilot):
+    async with opened(root, "machine") as (app, screen, pilot):
         await settled(app, screen, pilot)
-        app.selected = None
+        app.session.selected = None
         processes = screen.query(GpuBlock).first().query_one(ProcessList)
-        line = next(y for y, text in enumerate(shown(processes).splitlines()) if "ours" in text)
+        line = next(y for y, text in enumerate(shown(processes).splitlines()) if "● lm" in text)
         await pilot.click(processes, offset=(20, line))
-        await until(pilot, lambda: app.selected == "exp12")
+        await until(pilot, lambda: app.session.selected == "exp12")
 
 
 async def test_folded_devices_and_memory_are_tabs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver(monkeypatch, Nvml())
-    async with opened(root, "gpu", size=(80, 24)) as (app, screen, pilot):
+    async with opened(root, "machine", size=(80, 24)) as (app, screen, pilot):
         await settled(app, screen, pilot)
         assert [panel.display for panel in screen.panels] == [True, False]
         await pilot.press("right_square_bracket")
@@ -239,7 +250,7 @@ def test_the_steady_state_is_the_newer_half() -> None:
 
 def test_the_record_averages_what_it_has_and_leaves_gaps() -> None:
     from lmcore.telemetry import Cpu, GpuReport
-    from tui.telemetry import Snapshot
+    from tui.session.telemetry import Snapshot
 
     record = Record()
     for second, load in ((0.0, 0.2), (1.0, None), (2.0, 0.4), (60.0, 0.6)):

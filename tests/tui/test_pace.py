@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tui.pace import FASTEST_SECONDS, SLOWEST_SECONDS, Pace
+from tui.session.pace import FASTEST_SECONDS, SLOWEST_SECONDS, Pace
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LM_STATE", str(tmp_path / "state"))
     # No torch in these tests: whoever counts is the computing process without it.
     monkeypatch.setattr("tui.presets.screen.Engine", lambda say: Engine(say, FAKE_ENGINE))
-    monkeypatch.setattr("tui.telemetry.gpus", lambda: GpuReport(reason="There is no NVIDIA driver on this machine."))
+    monkeypatch.setattr(
+        "tui.session.telemetry.gpus", lambda: GpuReport(reason="There is no NVIDIA driver on this machine.")
+    )
     (tmp_path / "runs").mkdir()
     return tmp_path / "runs"
 
@@ -73,11 +75,14 @@ async def test_every_preset_and_every_setting_with_its_meaning(root: Path) -> No
         listed = screen.query_one("#presets", OptionList)
         assert [option.id for option in listed.options] == preset_names()
         assert load_preset("exp12").summary in str(screen.settings_panel.border_title)
+        await pilot.press("h")
+        await pilot.pause()
         settings = shown(screen.query_one("#settings")).splitlines()
         assert [line.strip() for line in settings if line.strip() in Config.model_fields] == list(Config.model_fields)
         line = next(line for line in settings if line.split()[:1] == ["n_head"])
         assert line.split()[1] == "12"
         assert setting_help("model.n_head") in line
+        screen.query_one("#presets").focus()
         await pilot.press("home")
         await chosen(screen, pilot)
         assert screen.draft.preset.name == preset_names()[0]
@@ -88,10 +93,10 @@ async def test_the_plan_names_parameters_memory_time_and_advice(root: Path) -> N
         await chosen(screen, pilot)
         said = plan(screen)
         assert "4,000 parameters, 3,600 learnable" in said
-        assert "✓ fits" in said
+        assert "✓ Fits" in said
         assert "time unknown until it has run on this machine" in said
         assert "⚠ caution: A post-norm transformer at learning rate 0.001" in said
-        assert app.settings.preset == "exp12"
+        assert app.session.settings.preset == "exp12"
 
 
 async def test_typing_is_validated_and_escape_takes_it_back(root: Path) -> None:
@@ -153,14 +158,14 @@ async def test_what_differs_from_another_preset_and_from_a_run(root: Path) -> No
     record(root, "mine", [start(), finish(1)], settings={"model.n_layer": 9})
     async with opened(root, "presets", preset="exp12") as (app, screen, pilot):
         await chosen(screen, pilot)
-        await until(pilot, lambda: app.rows)
+        await until(pilot, lambda: app.session.rows)
         for find, said in (("exp11", "model.n_layer 2 → 4"), ("mine", "model.n_layer 9 → 4")):
             await pilot.press("d")
             await until(pilot, lambda: isinstance(app.screen, Choose))
             await pilot.press("slash", *find, "enter")
             await until(pilot, lambda: app.screen is screen)
             await pilot.pause()
-            assert f"differs from {find}" in plan(screen)
+            assert f"Differences from {find}:" in plan(screen)
             assert said in plan(screen)
 
 
@@ -173,7 +178,7 @@ async def test_a_config_that_does_not_fit_together_is_not_started(root: Path) ->
         assert not isinstance(screen.focused, Input)
         await pilot.press("s")
         await until(pilot, lambda: "n_embd 50 is not a multiple of n_head" in notes(app))
-        assert app.screen is screen
+        assert app.screen == screen
         await edit(screen, pilot, "model.n_head", "5")
         await pilot.press("enter")
         assert screen.draft.problem == ""
@@ -215,7 +220,7 @@ async def test_enter_starts_a_run_that_outlives_the_screen(
         assert "is not a valid run name" in shown(app.screen.query_one(".problem"))
         app.screen.query_one(Input).value = "fresh"
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, WatchScreen) and app.selected == "fresh")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen) and app.session.selected == "fresh")
         await until(pilot, (tmp_path / "ready").exists)
     assert asked == [["quick", "fresh", "training.seed=7"]]
     pid = find_run("fresh", root).latest().start["pid"]  # type: ignore[index]
@@ -270,8 +275,18 @@ async def test_folded_list_settings_and_plan_are_tabs(root: Path) -> None:
 
 def test_the_command_is_lm_train_with_the_changes() -> None:
     assert launch.command("exp12", "r1", ["model.n_layer=2", "training.seed=1"])[1:] == [
-        "-m", "cli", "train", "--preset", "exp12", "--run", "r1", "--set", "model.n_layer=2", "--set", "training.seed=1",
-    ]  # fmt: skip
+        "-m",
+        "cli",
+        "train",
+        "--preset",
+        "exp12",
+        "--run",
+        "r1",
+        "--set",
+        "model.n_layer=2",
+        "--set",
+        "training.seed=1",
+    ]
 
 
 def test_edits_are_valid_alone_or_wrong_together() -> None:
@@ -323,4 +338,4 @@ async def test_a_real_training_is_started_counted_and_watched(tmp_path: Path, mo
         await until(pilot, lambda: run.state() == "finished", 60)
         start_event = run.history().start[0]
         assert (start_event["parameters"]["total"], start_event["parameters"]["learnable"]) == screen.plan.parameters
-        await until(pilot, lambda: any(row.state == "finished" for row in app.rows))
+        await until(pilot, lambda: any(row.state == "finished" for row in app.session.rows))

@@ -1,4 +1,4 @@
-"""Pictures of Presets, Write, Compare and GPU in three sizes, from recorded data at a frozen hour; see
+"""Pictures of Presets, Generate, Compare and Machine in three sizes, from recorded data at a frozen hour; see
 test_snapshots.py.
 """
 
@@ -19,8 +19,8 @@ from tests.tui.scenes import FAKE_ENGINE, MEMORY, empty_checkpoint, until
 from tests.tui.test_snapshots import SIZES, Clock
 from tui.app import LmApp
 from tui.engine.client import Engine
-from tui.messages import TelemetryChanged
-from tui.telemetry import Snapshot
+from tui.session.messages import TelemetryChanged
+from tui.session.telemetry import Snapshot
 from tui.watch import run_list
 
 GIB = 2**30
@@ -49,7 +49,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LmApp:
     for screen in ("presets", "generate"):
         monkeypatch.setattr(f"tui.{screen}.screen.Engine", lambda say: Engine(say, FAKE_ENGINE))
     app = LmApp(root=root)
-    app.selected = "beta"
+    app.session.selected = "beta"
     return app
 
 
@@ -71,12 +71,12 @@ def test_presets(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., 
         await until(pilot, lambda: screen.draft and screen.plan.parameters and screen.plan.memory)
         await pilot.pause()
 
-    app.settings.mode, app.settings.preset = "presets", "exp12"
+    app.session.settings.mode, app.session.settings.preset = "presets", "exp12"
     assert snap_compare(app, terminal_size=size, run_before=act)
 
 
 @sizes
-def test_write(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bool]) -> None:
+def test_generate(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bool]) -> None:
     async def act(pilot: Pilot[Any]) -> None:
         screen: Any = app.screen
         await until(pilot, lambda: len(screen.text_panels) == 2)
@@ -86,9 +86,9 @@ def test_write(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bo
         await pilot.press("escape", "right", "right", "right")
         await pilot.pause()
 
-    for run in app.watcher.root.iterdir():
-        empty_checkpoint(app.watcher.run(run.name), 600)
-    app.settings.mode, app.settings.sources = "write", ["alpha:best", "beta:best"]
+    for run in app.session.watcher.root.iterdir():
+        empty_checkpoint(app.session.watcher.run(run.name), 600)
+    app.session.settings.mode, app.session.settings.sources = "generate", ["alpha:best", "beta:best"]
     assert snap_compare(app, terminal_size=size, run_before=act)
 
 
@@ -99,20 +99,21 @@ def test_compare(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., 
         await until(
             pilot,
             lambda: (
-                len(screen.query_one("#runs-table").rows) == 2 and all(name in app.data for name in ("alpha", "beta"))
+                len(screen.query_one("#runs-table").rows) == 2
+                and all(name in app.session.data for name in ("alpha", "beta"))
             ),
         )
         await asyncio.sleep(0.6)
         await pilot.pause()
 
-    app.settings.mode, app.settings.overlay = "compare", ["alpha", "beta"]
+    app.session.settings.mode, app.session.settings.overlay = "compare", ["alpha", "beta"]
     assert snap_compare(app, terminal_size=size, run_before=act)
 
 
 async def read_machine(pilot: Pilot[Any], gpus: GpuReport) -> None:
     """Some seconds of readings, once the run has been read."""
     app: Any = pilot.app
-    await until(pilot, lambda: "beta" in app.data and app.data["beta"].last_train and app.screen.memory)
+    await until(pilot, lambda: "beta" in app.session.data and app.session.data["beta"].last_train and app.screen.memory)
     for second in range(20):
         app.post_message(reading(gpus, second))
     await pilot.pause()
@@ -121,14 +122,14 @@ async def read_machine(pilot: Pilot[Any], gpus: GpuReport) -> None:
 
 
 @sizes
-def test_gpu(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bool]) -> None:
-    app.settings.mode = "gpu"
+def test_machine(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bool]) -> None:
+    app.session.settings.mode = "machine"
     assert snap_compare(app, terminal_size=size, run_before=lambda pilot: read_machine(pilot, GpuReport(CARDS)))
 
 
-def test_gpu_without_a_driver_in_ascii(
+def test_machine_without_a_driver_in_ascii(
     app: LmApp, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LM_ASCII", "1")
-    app.settings.mode = "gpu"
+    app.session.settings.mode = "machine"
     assert snap_compare(app, terminal_size=(120, 40), run_before=lambda pilot: read_machine(pilot, NO_DRIVER))

@@ -58,7 +58,9 @@ async def settled(pilot: Pilot[Any]) -> None:
     app: Any = pilot.app
     for _ in range(500):
         await asyncio.sleep(0.02)
-        if app.rows and all(name in app.data and len(app.data[name].train) for name in app.screen.slots()):
+        if app.session.rows and all(
+            name in app.session.data and len(app.session.data[name].train) for name in app.screen.slots()
+        ):
             break
     await asyncio.sleep(0.6)
     await pilot.pause()
@@ -72,7 +74,7 @@ def test_watch(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bo
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_watch_with_overlay_and_cursor(app: LmApp, size: tuple[int, int], snap_compare: Callable[..., bool]) -> None:
     async def act(pilot: Pilot[Any]) -> None:
-        app.settings.overlay = ["exp12", "exp6", "novel-1"]
+        app.session.settings.overlay = ["exp12", "exp6", "novel-1"]
         await settled(pilot)
         app.screen.refresh_chart()  # type: ignore[attr-defined]
         await settled(pilot)

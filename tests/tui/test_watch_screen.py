@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.app import ComposeResult
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -19,11 +20,15 @@ from lmcore.runs import ControlReader, Run, identity
 from tests.tui.recorded import evaluation, record, record_all, sample, start, train, training
 from tui.app import LmApp
 from tui.settings import load_settings
+from tui.watch import screen as screen_module
 from tui.watch.run_list import RunList
 from tui.watch.screen import WatchScreen
+from tui.watch.view import RunPanel, RunView
+from tui.widgets.action_bar import ActionBar
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.chart_view import ChartView
 from tui.widgets.dialogs import AskName, Confirm
+from tui.widgets.header import Status
 
 
 @pytest.fixture
@@ -48,10 +53,10 @@ async def watching(
     """An open app whose list is there and whose selected run has been read."""
     app = LmApp(root=root, run=run)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.rows and app.selected in app.data)
+        await until(pilot, lambda: app.session.rows and app.session.selected in app.session.data)
         screen = app.screen
         assert isinstance(screen, WatchScreen)
-        events = root / str(app.selected) / "events.jsonl"
+        events = root / str(app.session.selected) / "events.jsonl"
         recorded = events.exists() and '"kind": "train"' in events.read_text(errors="replace")
         await until(pilot, lambda: is_drawn(screen, curve=recorded))
         await pilot.pause()
@@ -69,13 +74,18 @@ def text_of(widget: Any) -> str:
     return "\n".join("".join(segment.text for segment in widget.render_line(y)) for y in range(widget.size.height))
 
 
+async def shows(screen: WatchScreen, pilot: Pilot[Any], text: str) -> None:
+    """Wait until the facts show a text."""
+    await until(pilot, lambda: text in text_of(screen.query_one("#facts")))
+
+
 def titles(screen: WatchScreen) -> str:
     return str(screen.chart.border_title)
 
 
 async def test_the_list_shows_every_run_with_its_state_and_its_best_perplexity(root: Path) -> None:
     async with watching(root) as (app, screen, _):
-        shown = text_of(screen.list)
+        shown = text_of(screen.runs)
         for name, state in {
             "whole": "✓ finished",
             "killed": "✗ crashed",
@@ -85,15 +95,15 @@ async def test_the_list_shows_every_run_with_its_state_and_its_best_perplexity(r
         }.items():
             line = next(line for line in shown.splitlines() if line[2:].startswith(name))
             assert state in line
-        assert "7 runs · 1 training" in text_of(screen.query_one("#status", Static))
-        assert len(app.rows) == 7
+        assert "7 runs · 1 training" in text_of(screen.query_one(Status))
+        assert len(app.session.rows) == 7
 
 
 @pytest.mark.parametrize("name", ["whole", "killed", "nan", "torn", "later-version", "empty", "alive"])
 async def test_it_opens_on_any_run_with_curve_facts_and_samples(root: Path, name: str) -> None:
     async with watching(root, run=name) as (_app, screen, pilot):
         await until(pilot, lambda: name in str(screen.query_one("#facts-panel").border_title))
-        assert screen.list.current == name
+        assert screen.runs.current == name
         assert not screen.query(".-failed")
         await until(pilot, lambda: ("no data yet" in text_of(screen.query_one(ChartView))) == (name == "empty"))
         curve = text_of(screen.query_one(ChartView))
@@ -106,32 +116,51 @@ async def test_it_opens_on_any_run_with_curve_facts_and_samples(root: Path, name
             assert "▾" in curve
 
 
+async def test_the_footer_offers_what_the_selected_run_can_do(root: Path) -> None:
+    async with watching(root, run="alive") as (_, screen, pilot):
+        await until(pilot, lambda: "p pause" in text_of(screen.query_one(ActionBar)))
+        assert "u resume" not in text_of(screen.query_one(ActionBar))
+        Run(root / "alive").events.write("heartbeat", step=300, paused=True, memory_bytes=1)
+        await until(pilot, lambda: "u resume" in text_of(screen.query_one(ActionBar)))
+        assert "p pause" not in text_of(screen.query_one(ActionBar))
+        screen.runs.move_to([row.name for row in screen.runs.rows].index("whole"))
+        await until(pilot, lambda: "s stop" not in text_of(screen.query_one(ActionBar)))
+
+
+async def test_the_status_leaves_out_what_does_not_fit(root: Path) -> None:
+    async with LmApp(root=root).run_test(size=(80, 24)) as pilot:
+        status = pilot.app.screen.query_one(Status)
+        status.show(["7 runs", "1 training", "cpu 100%", "12:00"])
+        await pilot.pause()
+        assert text_of(status).strip() == "7 runs · 1 training"
+
+
 async def test_up_and_down_choose_the_run_and_the_panels_follow(root: Path) -> None:
     async with watching(root) as (app, screen, pilot):
-        first = app.selected
+        first = app.session.selected
         await pilot.press("down")
         await pilot.pause()
-        assert app.selected != first
-        assert str(screen.query_one("#facts-panel").border_title) == app.selected
+        assert app.session.selected != first
+        assert str(screen.query_one("#facts-panel").border_title) == app.session.selected
         await pilot.press("end")
         await pilot.pause()
-        assert app.selected == screen.list.rows[-1].name
+        assert app.session.selected == screen.runs.rows[-1].name
         await pilot.press("home", "k")
         await pilot.pause()
-        assert app.selected == screen.list.rows[0].name
+        assert app.session.selected == screen.runs.rows[0].name
 
 
 async def test_space_overlays_runs_with_markers_of_their_own_and_enter_shows_one_alone(root: Path) -> None:
     async with watching(root, run="whole") as (app, screen, pilot):
         await pilot.press("space", "down", "space", "down")
-        await until(pilot, lambda: len(screen.chart.slots) == 3 and set(screen.chart.slots) <= set(app.data))
+        await until(pilot, lambda: len(screen.chart.slots) == 3 and set(screen.chart.slots) <= set(app.session.data))
         await pilot.pause()
         assert len(set(screen.chart.slots.values())) == 3
         assert text_of(screen.query_one("#legend")).count("●") >= 1
         legend = text_of(screen.query_one("#legend"))
         assert all(name in legend for name in screen.chart.slots)
         await pilot.press("enter")
-        assert list(screen.chart.slots) == [app.selected]
+        assert list(screen.chart.slots) == [app.session.selected]
 
 
 async def test_x_cycles_the_axis_and_y_the_scale(root: Path) -> None:
@@ -183,7 +212,7 @@ async def test_the_cursor_reads_values_and_scrubs_the_samples(root: Path) -> Non
         assert step is not None
         assert 100 < step < 1000
         assert f"step {step:,}" in str(screen.chart.border_subtitle)
-        assert "valid" in str(screen.chart.border_subtitle)
+        assert "val " in str(screen.chart.border_subtitle)
         shown = step // 100 * 100
         assert f"step {shown:,}" in str(screen.query_one("#samples-panel").border_title)
         assert f"as it was at step {shown}." in text_of(screen.query_one("#samples")).replace("\n", " ")
@@ -233,34 +262,34 @@ async def test_slash_filters_while_typing_and_escape_shows_all_again(root: Path)
     async with watching(root) as (_, screen, pilot):
         await pilot.press("slash", *"crashed")
         await pilot.pause()
-        assert {row.name for row in screen.list.rows} == {"killed", "nan"}
+        assert {row.name for row in screen.runs.rows} == {"killed", "nan"}
         await pilot.press("enter", "down")
-        assert screen.focused is screen.list
+        assert screen.focused is screen.runs
         await pilot.press("slash", "escape")
         await pilot.pause()
-        assert len(screen.list.rows) == 7
+        assert len(screen.runs.rows) == 7
 
 
 async def test_o_sorts_by_each_column_and_shift_o_turns_the_order(root: Path) -> None:
     async with watching(root) as (app, screen, pilot):
-        app.settings.sort = "corpus"
+        app.session.settings.sort = "corpus"
         await pilot.press("o")
-        assert app.settings.sort == "name"
-        names = [row.name for row in screen.list.rows]
+        assert app.session.settings.sort == "name"
+        names = [row.name for row in screen.runs.rows]
         assert names == sorted(names)
         await pilot.press("O")
-        assert [row.name for row in screen.list.rows] == names[::-1]
+        assert [row.name for row in screen.runs.rows] == names[::-1]
 
 
 async def test_a_click_on_a_title_sorts_and_on_a_row_selects(root: Path) -> None:
     async with watching(root) as (app, screen, pilot):
         await pilot.click(RunList, offset=(3, 0))
-        assert app.settings.sort == "name"
+        assert app.session.settings.sort == "name"
         await pilot.click(RunList, offset=(6, 3))
         await pilot.pause()
-        assert app.selected == screen.list.rows[2].name
+        assert app.session.selected == screen.runs.rows[2].name
         await pilot.click(RunList, offset=(0, 3))
-        assert app.settings.overlay == [app.selected]
+        assert app.session.settings.overlay == [app.session.selected]
 
 
 async def test_a_request_is_shown_as_requested_until_the_run_answers(root: Path) -> None:
@@ -273,12 +302,12 @@ async def test_a_request_is_shown_as_requested_until_the_run_answers(root: Path)
             assert asked["action"] == action
             await pilot.pause()
             assert f"{action}: requested" in text_of(screen.query_one("#facts"))
-            assert f"{action}…" in text_of(screen.list)
+            assert f"{action}…" in text_of(screen.runs)
             run.events.write("control", id=asked["id"], action=action, state="acknowledged", note="")
-            await until(pilot, lambda action=action: f"{action}: acknowledged" in text_of(screen.query_one("#facts")))
+            await shows(screen, pilot, f"{action}: acknowledged")
             run.events.write("control", id=asked["id"], action=action, state="done", note="")
-            await until(pilot, lambda action=action: f"{action}: done" in text_of(screen.query_one("#facts")))
-            assert f"{action}…" not in text_of(screen.list)
+            await shows(screen, pilot, f"{action}: done")
+            assert f"{action}…" not in text_of(screen.runs)
         run.events.close()
 
 
@@ -299,8 +328,10 @@ async def test_deleting_asks_first_and_no_is_the_default(root: Path) -> None:
         await pilot.pause()
         assert (root / "killed").is_dir()
         await pilot.press("D", "y")
-        await until(pilot, lambda: not (root / "killed").exists() and all(row.name != "killed" for row in app.rows))
-        assert app.selected != "killed"
+        await until(
+            pilot, lambda: not (root / "killed").exists() and all(row.name != "killed" for row in app.session.rows)
+        )
+        assert app.session.selected != "killed"
 
 
 async def test_a_running_run_is_not_deleted(root: Path) -> None:
@@ -322,8 +353,8 @@ async def test_renaming_refuses_what_is_no_name_and_moves_the_run(root: Path) ->
         assert isinstance(app.screen, AskName)
         app.screen.query_one(Input).value = "mended"
         await pilot.press("enter")
-        await until(pilot, lambda: any(row.name == "mended" for row in app.rows))
-        await until(pilot, lambda: screen.list.current == "mended")
+        await until(pilot, lambda: any(row.name == "mended" for row in app.session.rows))
+        await until(pilot, lambda: screen.runs.current == "mended")
         assert (root / "mended").is_dir()
 
 
@@ -344,7 +375,7 @@ async def test_a_live_run_moves_on_the_screen_while_it_is_written(root: Path) ->
         redraws, writer = view.redraws, threading.Thread(target=write)
         writer.start()
         try:
-            await until(pilot, lambda: len(app.data["live"].train) == 39)
+            await until(pilot, lambda: len(app.session.data["live"].train) == 39)
             await until(pilot, lambda: "step 390" in text_of(screen.query_one("#facts")))
         finally:
             stop.set()
@@ -369,7 +400,7 @@ async def test_the_end_of_a_run_makes_a_toast_and_a_mark(root: Path) -> None:
     async with watching(root, run="ending") as (app, screen, pilot):
         run.events.write("warning", step=100, what="overfit", message="Validation rises.")
         await until(pilot, lambda: any("Validation rises" in n.message for n in app._notifications))
-        await until(pilot, lambda: "overfit" in text_of(screen.list))
+        await until(pilot, lambda: "overfit" in text_of(screen.runs))
         run.events.write("finish", step=100, why="done", message="", summary={})
         run.events.close()
         await until(pilot, lambda: any("ending finished" in n.message for n in app._notifications))
@@ -388,7 +419,7 @@ async def test_an_exception_in_a_panel_shows_there_and_in_the_log_and_the_rest_l
         assert "ZeroDivisionError" in (tmp_path / "state" / "tui.log").read_text()
         await pilot.press("down")
         await pilot.pause()
-        assert str(screen.query_one("#facts-panel").border_title) == app.selected
+        assert str(screen.query_one("#facts-panel").border_title) == app.session.selected
         monkeypatch.undo()
         await pilot.press("x")
         await pilot.pause()
@@ -408,6 +439,55 @@ async def test_an_exception_while_drawing_or_in_a_handler_stays_in_its_panel(
         assert app.is_running
 
 
+async def test_warnings_of_the_run_are_shown_every_substitution_and_the_newest_other(root: Path) -> None:
+    def warning(step: int, what: str, message: str) -> dict[str, Any]:
+        return {"kind": "warning", "time": 1.0, "step": step, "what": what, "message": message}
+
+    replaced = "The tokenizer gpt1 could not be downloaded; a BPE trained on the corpus is used instead."
+    events = [
+        start(),
+        warning(0, "substitution", replaced),
+        train(10),
+        warning(10, "plateau", "The loss has not decreased."),
+        warning(20, "overfit", "Validation loss rises."),
+        train(30),
+    ]
+    record(root, "replaced", events)
+    async with watching(root, run="replaced", size=(200, 60)) as (_, screen, pilot):
+        await until(pilot, lambda: "Validation loss rises." in text_of(screen.query_one("#facts")))
+        facts = " ".join(text_of(screen.query_one("#facts")).split())
+        assert replaced in facts
+        assert "The loss has not decreased." not in facts
+
+
+class StepPanel(RunPanel):
+    """A panel as one file would add it."""
+
+    TITLE = "Step"
+
+    def compose_panel(self) -> ComposeResult:
+        yield Static(id="steps")
+
+    def show(self, view: RunView) -> None:
+        if view.data is not None:
+            self.query_one("#steps", Static).update(f"at {view.cursor_step or view.data.last_train.get('step')}")
+
+
+async def test_a_new_panel_is_its_class_and_a_line_of_the_screen(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panels = screen_module.run_panels
+    monkeypatch.setattr(screen_module, "run_panels", lambda: [*panels(), StepPanel(id="step-panel")])
+    app = LmApp(root=root, run="whole")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen: Any = app.screen
+        await until(pilot, lambda: screen.ready and "whole" in app.session.data)
+        assert [panel.TITLE for panel in screen.panels][-1] == "Step"
+        screen.show_panel(5)
+        await until(pilot, lambda: "at 1000" in text_of(screen.query_one("#steps")))
+        screen.chart.set_cursor_step(500)
+        screen.refresh_run()
+        await until(pilot, lambda: "at 500" in text_of(screen.query_one("#steps")))
+
+
 async def test_terminal_codes_in_names_and_samples_are_harmless(root: Path) -> None:
     record(
         root,
@@ -417,7 +497,7 @@ async def test_terminal_codes_in_names_and_samples_are_harmless(root: Path) -> N
     )
     async with watching(root, run="evil", size=(200, 50)) as (_, screen, pilot):
         await until(pilot, lambda: "owned" in text_of(screen.query_one("#samples")))
-        everything = text_of(screen.query_one("#samples")) + text_of(screen.list) + text_of(screen.query_one("#facts"))
+        everything = text_of(screen.query_one("#samples")) + text_of(screen.runs) + text_of(screen.query_one("#facts"))
         assert "\x1b" not in everything
         assert "\x07" not in everything
         assert "␛" in everything
@@ -437,7 +517,7 @@ async def test_selection_axes_theme_and_layout_survive_a_restart(root: Path) -> 
         0.9,
     )
     async with watching(root) as (app, screen, _):
-        assert app.selected == "nan"
+        assert app.session.selected == "nan"
         assert app.theme == "lm-light"
         assert screen.has_class("-wide")
         assert "x: epoch" in titles(screen)
@@ -447,10 +527,10 @@ async def test_a_directory_without_runs_says_what_to_do(tmp_path: Path, monkeypa
     monkeypatch.setenv("LM_STATE", str(tmp_path / "state"))
     app = LmApp(root=tmp_path / "none")
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: "No run here yet" in text_of(app.screen.query_one("#facts")))
+        await until(pilot, lambda: "No runs yet" in text_of(app.screen.query_one("#facts")))
         await pilot.press("p", "D", "N", "space", "left", "x", "g")
         await pilot.pause()
         assert app.is_running
         record(tmp_path / "none", "first", [start(**identity()), train(10)])
         await pilot.press("1")
-        await until(pilot, lambda: app.selected == "first")
+        await until(pilot, lambda: app.session.selected == "first")

@@ -12,8 +12,8 @@ import pytest
 
 from lmcore.runs import Run, identity, remove_run, rename_run
 from tests.tui.recorded import evaluation, finish, record, record_all, sample, start, train, training
-from tui.requests import Requests
 from tui.run_data import MAX_TRAIN, Columns, RunData, lr_changes
+from tui.session.pending import PendingRequests
 from tui.watcher import Watcher
 
 
@@ -212,7 +212,7 @@ def test_falls_of_a_level_learning_rate_are_found_and_smooth_schedules_have_none
 
 
 def test_a_request_is_requested_then_acknowledged_then_done() -> None:
-    requests = Requests()
+    requests = PendingRequests()
     requests.add("a", "pause", "id1")
     requests.add("a", "checkpoint", "id2")
     assert requests.waiting() == {"a": "checkpoint"}

@@ -193,7 +193,7 @@ def _y_range(visible: list[_Visible]) -> tuple[float, float]:
 
 def _draw_line(area: Canvas, series: Series, shown: _Visible, place: _Scale) -> None:
     step = (place.x_high - place.x_low) / max(area.columns - 1, 1)
-    edges = place.x_low + (np.arange(area.columns + 1) - 0.5) * step
+    edges: Floats = (place.x_low + (np.arange(area.columns + 1) - 0.5) * step).astype(np.float64)
     least, greatest = column_extremes(shown.x, shown.low, shown.high, edges)
     joined = _interpolate(shown, edges)
     least = np.fmin(least, np.fmin(joined[:-1], joined[1:]))

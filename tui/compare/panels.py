@@ -12,9 +12,9 @@ from textual.widgets import DataTable, Static
 
 from lmcore.lab.compare import Comparison
 from lmcore.text import harmless, human_bytes, human_count, human_time
-from tui.panel import Panel
-from tui.presets.draft import value_text
 from tui.theme import MARKERS, MARKERS_ASCII, ascii_only
+from tui.widgets.panel import Panel
+from tui.widgets.values import value_text
 
 # Key of a row, title, how it is written.
 COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
@@ -26,7 +26,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("test_perplexity", "test ppl", "{:,.2f}".format),
     ("word_perplexity", "word ppl", "{:,.2f}".format),
     ("bits_per_byte", "bits/byte", "{:.3f}".format),
-    ("best_step", "best at", "{:,}".format),
+    ("best_step", "best step", "{:,}".format),
     ("parameters", "parameters", human_count),
     ("learnable", "learnable", human_count),
     ("memory_bytes", "memory", human_bytes),
@@ -94,7 +94,7 @@ class TablePanel(Panel):
     def show_nothing(self) -> None:
         """There are no runs."""
         self.query_one(DataTable).clear(columns=True)
-        self.query_one("#note", Static).update("No run here yet. Start one in Presets (2).")
+        self.query_one("#note", Static).update("No runs yet. Start one in Presets (2), or with lm train.")
 
 
 class DifferencesPanel(Panel):
@@ -109,7 +109,7 @@ class DifferencesPanel(Panel):
         """Settings down, runs across."""
         table = self.query_one(DataTable)
         if not differences:
-            fill(table, [Text("the settings are the same" if len(names) > 1 else "choose more runs (a)")], [], [])
+            fill(table, [Text("All settings are the same." if len(names) > 1 else "Choose more runs (a).")], [], [])
             return
         lines = [
             [Text(setting), *(self._cell(values[name]) for name in names)] for setting, values in differences.items()

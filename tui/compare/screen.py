@@ -12,12 +12,13 @@ from textual.widgets import DataTable
 
 from lmcore.lab.compare import Comparison, compare
 from tui.compare.panels import DifferencesPanel, TablePanel
-from tui.messages import CurvesChanged
+from tui.session.messages import CurvesChanged
 from tui.widgets.base_screen import BaseScreen
 from tui.widgets.chart_panel import MAX_SERIES, ChartPanel
 from tui.widgets.choose import Choice, Choose
 
 if TYPE_CHECKING:
+    from tui.session import Session
     from tui.watcher import RunRow
 
 
@@ -45,22 +46,22 @@ class CompareScreen(BaseScreen):
     CompareScreen DataTable:focus { background-tint: $background 0%; }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._compared: list[str] = []
         self._compared_at = 0.0
 
     def compose_panels(self) -> ComposeResult:
         yield TablePanel(id="table")
         yield DifferencesPanel(id="differ")
-        yield ChartPanel(self.lm.settings, id="compare-curves")
+        yield ChartPanel(self.session.settings, id="compare-curves")
 
     @property
     def chosen(self) -> list[str]:
         """Names of the runs that are compared, in the order of their hues."""
-        known = {row.name for row in self.lm.rows}
-        overlay = [name for name in self.lm.settings.overlay if name in known]
-        newest = sorted(self.lm.rows, key=lambda row: -row.modified)[:MAX_SERIES]
+        known = {row.name for row in self.session.rows}
+        overlay = [name for name in self.session.overlay if name in known]
+        newest = sorted(self.session.rows, key=lambda row: -row.modified)[:MAX_SERIES]
         return overlay or [row.name for row in newest]
 
     @property
@@ -70,7 +71,7 @@ class CompareScreen(BaseScreen):
 
     def refresh_rows(self, rows: list[RunRow]) -> None:
         names = self.chosen
-        self.lm.follow(frozenset(names))
+        self.session.follow(frozenset(names))
         self._draw_curves()
         # Each comparison reads whole histories: while a run trains, now and then is enough.
         if names and (names != self._compared or time.monotonic() - self._compared_at > AGAIN_SECONDS):
@@ -84,14 +85,14 @@ class CompareScreen(BaseScreen):
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
     def compare_runs(self, names: list[str]) -> None:
         """Read and compare off the UI thread."""
-        self.post_message(Compared(names, compare([self.lm.watcher.run(name) for name in names])))
+        self.post_message(Compared(names, compare([self.session.run(name) for name in names])))
 
     def on_compared(self, message: Compared) -> None:
         if message.names != self.chosen:
-            return  # The choice has changed since: its own answer comes.
+            return  # Other runs were chosen since; their comparison is on its way.
         table, differ = self.query_one(TablePanel), self.query_one(DifferencesPanel)
         with table.guard():
-            table.show(message.comparison, self.slots, self.lm.selected)
+            table.show(message.comparison, self.slots, self.session.selected)
         with differ.guard():
             differ.show(message.comparison.differences, [row["name"] for row in message.comparison.rows])
 
@@ -100,29 +101,30 @@ class CompareScreen(BaseScreen):
             self._draw_curves()
 
     def _draw_curves(self) -> None:
-        self.query_one(ChartPanel).show(self.slots, self.lm.data)
+        self.query_one(ChartPanel).show(self.slots, self.session.data)
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         if event.data_table.id == "runs-table" and event.row_key is not None and event.row_key.value is not None:
-            self.lm.selected = event.row_key.value
+            self.session.selected = event.row_key.value
+            self.refresh_footer()
 
     def action_chart(self, what: str) -> None:
         """Next metric, x-axis, y-scale or smoothing."""
         self.query_one(ChartPanel).cycle(what)
 
     def action_toggle_overlay(self) -> None:
-        """Take the run at the cursor out of the comparison."""
-        self._use([name for name in self.chosen if name != self.lm.selected])
+        """Remove the run at the cursor from the comparison."""
+        self._use([name for name in self.chosen if name != self.session.selected])
 
     def action_choose_runs(self) -> None:
         """Ask which runs to compare."""
         choices = [
-            Choice(row.name, row.name, f"{row.architecture} {row.optimizer} · {row.state}") for row in self.lm.rows
+            Choice(row.name, row.name, f"{row.architecture} {row.optimizer} · {row.state}") for row in self.session.rows
         ]
         if choices:
             self.app.push_screen(Choose("Which runs?", choices, chosen=self.chosen, most=MAX_SERIES), self._take)
         else:
-            self.notify("There are no runs yet: start one in Presets.", severity="warning")
+            self.notify("No runs yet. Start one in Presets (2).", severity="warning")
 
     def _take(self, answer: list[str] | None) -> None:
         if answer:
@@ -130,7 +132,7 @@ class CompareScreen(BaseScreen):
 
     def _use(self, names: list[str]) -> None:
         if names:
-            self.lm.settings.overlay[:] = names
-            self.refresh_rows(self.lm.rows)
+            self.session.overlay[:] = names
+            self.refresh_rows(self.session.rows)
         else:
-            self.notify("One run has to stay; choose others with a.", severity="warning")
+            self.notify("At least one run must stay. Choose other runs with a.", severity="warning")

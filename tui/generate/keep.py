@@ -1,4 +1,4 @@
-"""Samples that are worth keeping: one JSON object a line, beside the run that wrote them."""
+"""Samples that are worth keeping: one JSON object a line, in the folder of the run that generated them."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from lmcore.text import harmless
 from tui.generate.sources import Source
 from tui.generate.texts import CheckpointTexts, Token
 from tui.generate.token_view import TokenView
-from tui.panel import Panel
 from tui.theme import ascii_only
+from tui.widgets.panel import Panel
 from tui.widgets.slider import Scale, Slider
 
 NUM_SAMPLES = "num_samples"

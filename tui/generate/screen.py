@@ -1,4 +1,4 @@
-"""Write: one prompt, and what one to four checkpoints make of it side by side."""
+"""Generate: one prompt, continued by one to four checkpoints side by side."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from tui.generate.panels import Alternatives, PromptPanel, SlidersPanel, TextPan
 from tui.generate.sources import MOST, Source, checkpoint_choices, default_source, folders
 from tui.generate.texts import CheckpointTexts, parting
 from tui.generate.token_view import TokenView
-from tui.panel import Panel
 from tui.settings import state_dir
 from tui.widgets.base_screen import BaseScreen
 from tui.widgets.choose import Choice, Choose
+from tui.widgets.panel import Panel
 from tui.widgets.slider import Slider
 
 if TYPE_CHECKING:
     from textual.timer import Timer
 
-OBEDIENCE_SECONDS = 3.0
+    from tui.session import Session
+
+STOP_SECONDS = 3.0
 """How long a stopped computation may take to end before its process is killed."""
 PAINT_SECONDS = 0.1
-"""Time between two paintings of one column (half of it where there are several): a fast model would else keep the
+"""Time between two updates of one column (half of it where there are several): otherwise a fast model would keep the
 screen busy and keys waiting.
 """
 PROMPTS_KEPT = 100
@@ -45,7 +47,7 @@ class Prepared(Message):
 
 
 class ChoicesFound(Message):
-    """The checkpoints that there are; `default` is the one to begin with, where none was chosen before."""
+    """The checkpoints that can be chosen; `default` is the one to begin with, where none was chosen before."""
 
     def __init__(self, choices: list[Choice], default: Source | None, ask: bool) -> None:
         super().__init__()
@@ -55,7 +57,7 @@ class ChoicesFound(Message):
 class GenerateScreen(BaseScreen):
     """The prompt above, the texts below, sliders between."""
 
-    MODE = "write"
+    MODE = "generate"
     AUTO_FOCUS = "PromptPanel Input"
     CSS = """
     GenerateScreen #body { layout: vertical; }
@@ -67,8 +69,8 @@ class GenerateScreen(BaseScreen):
     GenerateScreen.-fold.-sliders #texts { display: none; }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.engine = Engine(self.post_message)
         self.job: int | None = None
         self.sources: list[Source] = []
@@ -82,7 +84,7 @@ class GenerateScreen(BaseScreen):
 
     def compose_panels(self) -> ComposeResult:
         yield PromptPanel(id="prompt")
-        yield SlidersPanel(self.lm.settings.write)
+        yield SlidersPanel(self.session.settings.generate)
         self._texts = [TextPanel(None)]
         with Horizontal(id="texts"):
             yield from self._texts
@@ -106,8 +108,8 @@ class GenerateScreen(BaseScreen):
         self.call_later(self._use_remembered)
 
     async def _use_remembered(self) -> None:
-        """The checkpoints of last time, or those that another screen asked for."""
-        wanted = [Source.parse(text) for text in self.lm.settings.sources][:MOST]
+        """The checkpoints of the last time, or those that another screen asked for."""
+        wanted = [Source.parse(text) for text in self.session.settings.sources][:MOST]
         if wanted and wanted != self.sources:
             await self.use(wanted)
         elif not self.sources:
@@ -119,12 +121,12 @@ class GenerateScreen(BaseScreen):
     # Which checkpoints.
 
     async def use(self, sources: list[Source]) -> None:
-        """Write with these from now on."""
+        """Generate with these from now on."""
         if self.job is not None:
             self.engine.close()
             self._ended()
         self.sources = sources
-        self.lm.settings.sources = [str(source) for source in sources]
+        self.session.settings.sources = [str(source) for source in sources]
         texts = self.query_one("#texts")
         await texts.remove_children()
         self._texts = [TextPanel(source) for source in sources]
@@ -141,7 +143,7 @@ class GenerateScreen(BaseScreen):
         """Look for checkpoints off the UI thread."""
         self.post_message(
             ChoicesFound(
-                checkpoint_choices(self.lm.watcher.root), default_source(self.lm.watcher.root, self.lm.selected), ask
+                checkpoint_choices(self.session.root), default_source(self.session.root, self.session.selected), ask
             )
         )
 
@@ -150,26 +152,29 @@ class GenerateScreen(BaseScreen):
             if message.default is not None:
                 await self.use([message.default])
         elif message.choices:
-            question = "Which checkpoints write? They get the same prompt and seed."
+            question = "Which checkpoints? All of them get the same prompt and seed."
             self.app.push_screen(
                 Choose(question, message.choices, chosen=[str(source) for source in self.sources], most=MOST),
                 self._chosen,
             )
         else:
-            self.notify("No run has a checkpoint yet: start one in Presets, or wait for its first.", severity="warning")
+            self.notify(
+                "No run has a checkpoint yet. Start a run in Presets (2), or wait for its first checkpoint.",
+                severity="warning",
+            )
 
     async def _chosen(self, answer: list[str] | None) -> None:
         if answer:
             await self.use([Source.parse(text) for text in answer])
 
-    # Writing.
+    # Generating.
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.action_write()
+        self.action_generate()
 
-    def action_write(self) -> None:
-        """Write with every chosen checkpoint, from the start."""
+    def action_generate(self) -> None:
+        """Generate with every chosen checkpoint, from the prompt."""
         if self.job is not None:
             self.engine.stop(self.job)
             self._ended()
@@ -182,9 +187,9 @@ class GenerateScreen(BaseScreen):
 
     @work(thread=True, exclusive=True, group="prepare", exit_on_error=False)
     def prepare(self, prompt: str, sources: list[Source]) -> None:
-        """Find the checkpoints as they are now: a training may have saved better ones since."""
+        """Find the checkpoints as they are now: a run may have saved better ones since."""
         try:
-            self.post_message(Prepared(prompt, folders(sources, self.lm.watcher.root)))
+            self.post_message(Prepared(prompt, folders(sources, self.session.root)))
         except LmError as error:
             self.post_message(Prepared(prompt, [], str(error)))
 
@@ -195,7 +200,6 @@ class GenerateScreen(BaseScreen):
                 panel.say(message.problem)
             return
         settings, num_samples = self.query_one(SlidersPanel).request()
-        training = any(row.state in ("running", "paused") for row in self.lm.rows)
         self.job = self.engine.send(
             "generate",
             folders=message.found,
@@ -203,15 +207,15 @@ class GenerateScreen(BaseScreen):
             num_samples=num_samples,
             settings=settings,
             alternatives=ALTERNATIVES,
-            # One thread leaves the other cores to the training that is going on.
-            threads=1 if training else 0,
+            # One thread leaves the other cores to the run that is training.
+            threads=1 if self.session.training else 0,
         )
 
     def action_leave(self) -> None:
         """Stop the computation; else hide the cursor; else leave the field."""
         if self.job is not None:
             self.engine.stop(self.job)
-            self._stopping = self.set_timer(OBEDIENCE_SECONDS, self._kill)
+            self._stopping = self.set_timer(STOP_SECONDS, self._kill)
             for panel in self.text_panels:
                 if panel.column.state in ("waiting", "loading", "generating"):
                     panel.column.state = "stopped"
@@ -325,17 +329,17 @@ class GenerateScreen(BaseScreen):
         return self.query_one(f"#{name}", Slider)
 
     def on_slider_changed(self, message: Slider.Changed) -> None:
-        self.lm.settings.write = self.query_one(SlidersPanel).values()
+        self.session.settings.generate = self.query_one(SlidersPanel).values()
 
     def _remember(self, prompt: str) -> None:
         self._earlier = 0
         if prompt:
-            others = [earlier for earlier in self.lm.settings.prompts if earlier != prompt]
-            self.lm.settings.prompts = [*others, prompt][-PROMPTS_KEPT:]
+            others = [earlier for earlier in self.session.settings.prompts if earlier != prompt]
+            self.session.settings.prompts = [*others, prompt][-PROMPTS_KEPT:]
 
     def action_prompt_history(self, by: int) -> None:
         """An earlier or later prompt; the one that was being typed is not lost."""
-        prompts = self.lm.settings.prompts
+        prompts = self.session.settings.prompts
         field = self.query_one(Input)
         if self._earlier == 0:
             self._draft = field.value
@@ -347,7 +351,7 @@ class GenerateScreen(BaseScreen):
 
     def action_token(self, by: int) -> None:
         """Move the cursor by a token, in the text that has the focus, else in the first."""
-        self._meant().move(by)
+        self._current().move(by)
 
     def on_token_view_picked(self, message: TokenView.Picked) -> None:
         if message.token is not None:
@@ -357,8 +361,8 @@ class GenerateScreen(BaseScreen):
         if message.token is not None or self._picked() is None:
             self.query_one(Alternatives).show(message.token)
 
-    def _meant(self) -> TokenView:
-        """The text that keys mean: the one with the cursor, else the one with the focus, else the first."""
+    def _current(self) -> TokenView:
+        """The text that keys act on: the one with the cursor, else the one with the focus, else the first."""
         focused = self.focused if isinstance(self.focused, TokenView) else None
         return self._picked() or focused or self.text_panels[0].view
 
@@ -366,11 +370,11 @@ class GenerateScreen(BaseScreen):
         return next((panel.view for panel in self.text_panels if panel.view.cursor is not None), None)
 
     def _chosen_text(self) -> tuple[TextPanel, int, str] | None:
-        """Panel, sample and whole text that copy and keep mean."""
-        panel = next(panel for panel in self.text_panels if panel.view is self._meant())
+        """Panel, sample and whole text that copy and keep act on."""
+        panel = next(panel for panel in self.text_panels if panel.view is self._current())
         continuation = panel.column.text(panel.view.sample)
         if not continuation:
-            self.notify("There is no text yet: write one first (enter in the prompt).", severity="warning")
+            self.notify("There is no text yet. Generate one first (Enter in the prompt).", severity="warning")
             return None
         return panel, panel.view.sample, panel.view.prompt + continuation
 
@@ -379,7 +383,8 @@ class GenerateScreen(BaseScreen):
         if chosen := self._chosen_text():
             self.app.copy_to_clipboard(chosen[2])
             self.notify(
-                f"{len(chosen[2]):,} characters copied. Some terminals ignore it; in tmux, `set -g set-clipboard on` lets it through."
+                f"Copied {len(chosen[2]):,} characters to the clipboard. Some terminals do not support this; "
+                "tmux needs `set -g set-clipboard on`."
             )
 
     def action_keep(self) -> None:
@@ -391,7 +396,7 @@ class GenerateScreen(BaseScreen):
         settings, _ = self.query_one(SlidersPanel).request()
         path = keep_sample(
             panel.source.run,
-            self.lm.watcher.root,
+            self.session.root,
             state_dir(),
             step=panel.column.step,
             prompt=panel.view.prompt,
@@ -399,7 +404,7 @@ class GenerateScreen(BaseScreen):
             sample=sample,
             settings=settings,
         )
-        self.notify(f"Kept in {path}.")
+        self.notify(f"Appended to {path}.")
 
     def action_tint(self) -> None:
         """Tint tokens by their probability, or show plain text."""

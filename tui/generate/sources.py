@@ -1,4 +1,4 @@
-"""Which checkpoints write: a run and `best` or `last`, looked up anew each time, because a training goes on saving."""
+"""Which checkpoints generate: a run and `best` or `last`, looked up each time, because a run that trains saves more."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Source:
         return f"{self.run}:{self.which}"
 
     def folder(self, root: Path | None) -> Path:
-        """Its folder now; before the first evaluation there is no best one, and the last one stands in.
+        """Its folder now; before the first evaluation there is no best one, and the last one is taken instead.
 
         Raises:
-            UsageError: the run is gone, or has no checkpoint yet.
+            UsageError: the run was deleted, or has no checkpoint yet.
         """
         run = find_run(self.run, root)
         return run.checkpoint("last" if _step(run, self.which) is None else self.which)
@@ -54,7 +54,7 @@ def checkpoint_choices(root: Path | None) -> list[Choice]:
 
 
 def default_source(root: Path | None, selected: str | None) -> Source | None:
-    """The selected run's checkpoint, else that of the run in which something happened last."""
+    """The selected run's checkpoint, else that of the run that was active last."""
     runs = sorted(list_runs(root), key=_when, reverse=True)
     for run in sorted(runs, key=lambda run: run.name != selected):
         for which in ("best", "last"):
@@ -67,11 +67,11 @@ def folders(sources: list[Source], root: Path | None) -> list[str]:
     """The folders of all of them.
 
     Raises:
-        UsageError: there is none to write with, or one is gone.
+        UsageError: there is none, or one was deleted.
     """
     if not sources:
         raise UsageError(
-            "There is no checkpoint to write with.", "Start a run in Presets, or wait for its first checkpoint."
+            "There is no checkpoint to generate with.", "Start a run in Presets (2), or wait for its first checkpoint."
         )
     return [str(source.folder(root)) for source in sources]
 

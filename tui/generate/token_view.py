@@ -16,8 +16,8 @@ from textual.strip import Strip
 
 from tui.generate.texts import LEVELS, CheckpointTexts, Token
 from tui.generate.wrapping import HEADING, MARK, PROMPT, Wrapped
-from tui.panel import Guarded
 from tui.theme import ascii_only
+from tui.widgets.panel import Guarded
 
 
 class TokenView(Guarded, ScrollView, can_focus=True):

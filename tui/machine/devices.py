@@ -1,4 +1,4 @@
-"""What nvidia-smi shows of each card, live; and the same of the processor."""
+"""What nvidia-smi shows of each GPU, live; and the same of the CPU."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from textual.widgets import Static
 from lmcore.telemetry import Cpu, Gpu, Process
 from lmcore.text import harmless, human_bytes, human_time
 from tui.machine.record import Record, cpu_shares, gpu_shares
-from tui.panel import Panel
-from tui.telemetry import Snapshot
+from tui.session.telemetry import Snapshot
 from tui.theme import ascii_only
+from tui.widgets.cells import fit
 from tui.widgets.meter import Trace, meter
+from tui.widgets.panel import Panel
 
 NOT_KNOWN = "N/A"
 NARROW, WIDE = 50, 80
@@ -36,7 +37,7 @@ def said_bytes(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class ProcessLine:
-    """One line of a list of processes; `run` is ours, empty for others."""
+    """One line of a list of processes; `run` is set where it trains a run."""
 
     pid: int
     name: str
@@ -45,12 +46,12 @@ class ProcessLine:
 
 
 class ProcessList(Static):
-    """Processes as a table; a click on one of ours chooses its run."""
+    """Processes as a table; a click on one that trains a run selects the run."""
 
     DEFAULT_CSS = "ProcessList { height: auto; margin-top: 1; text-wrap: nowrap; text-overflow: ellipsis; }"
 
     class Clicked(Message):
-        """One of our runs was clicked."""
+        """A process that trains a run was clicked."""
 
         def __init__(self, run: str) -> None:
             super().__init__()
@@ -66,14 +67,14 @@ class ProcessList(Static):
         if not lines:
             self.update(Content.styled(empty, "$secondary"))
             return
-        ours = "  * ours" if ascii_only() else "  ● ours"
+        ours = "  * lm" if ascii_only() else "  ● lm"
         room = max(self.size.width - 9 - 10 * len(titles) - len(ours), 12)
         head = f"{'pid':>7}  {'process':<{room}}" + "".join(f"{title:>10}" for title in titles)
         rows = [Content.styled(head, "$secondary")]
         for line in lines:
-            # Our runs by their own names: command lines all begin alike.
+            # Runs by their names: their command lines all begin alike.
             name = f"lm train {line.run}" if line.run else harmless(line.name, keep_newlines=False)
-            text = f"{line.pid:>7}  {name[:room]:<{room}}" + "".join(f"{figure:>10}" for figure in line.figures)
+            text = f"{line.pid:>7}  {fit(name, room)}" + "".join(f"{figure:>10}" for figure in line.figures)
             style = "bold $foreground" if line.run and line.run == chosen else "$foreground"
             rows.append(Content.assemble((text, style), (ours if line.run else "", "$accent")))
         self.update(Content("\n").join(rows))
@@ -84,10 +85,12 @@ class ProcessList(Static):
 
 
 class DeviceBlock(Vertical):
-    """Load and memory of a card or of the processor, each with its history, then the processes."""
+    """Load and memory of a GPU or of the CPU, each with its history, then the processes."""
 
     DEFAULT_CSS = """
-    DeviceBlock { height: auto; border: round $border; border-title-color: $foreground; border-subtitle-color: $secondary; padding: 0 1; }
+    DeviceBlock { height: auto; border: round $border; padding: 0 1; }
+    DeviceBlock { border-title-color: $foreground; border-subtitle-color: $secondary; }
+    DeviceBlock.-ascii { border: ascii $border; }
     DeviceBlock .gauge { height: 1; text-wrap: nowrap; }
     DeviceBlock Trace { height: 2; margin: 0 0 0 8; }
     DeviceBlock Trace.memory { height: 1; color: $secondary 70%; }
@@ -100,6 +103,9 @@ class DeviceBlock(Vertical):
         yield Trace(classes="memory")
         yield Static(classes="gauge", id="cores", markup=False)
         yield ProcessList()
+
+    def on_mount(self) -> None:
+        self.set_class(ascii_only(), "-ascii")
 
     def show_gauges(self, name: str, shares: dict[str, float | None], memory: str, record: Record) -> None:
         """Bars and histories; `name` is the device's in the record."""
@@ -122,10 +128,10 @@ class DeviceBlock(Vertical):
 
 
 class GpuBlock(DeviceBlock):
-    """A card."""
+    """A GPU."""
 
     def show(self, gpu: Gpu, record: Record, pids: dict[int, str], chosen: str | None) -> None:
-        """Show a reading; `pids` are the processes of our runs."""
+        """Show a reading; `pids` are the processes of the runs."""
         dot = " - " if ascii_only() else " · "
         degree = " C" if ascii_only() else " °C"
         self.border_title = Content(f"{gpu.index}{dot}{harmless(gpu.name or NOT_KNOWN, keep_newlines=False)}")
@@ -138,11 +144,11 @@ class GpuBlock(DeviceBlock):
             ProcessLine(p.pid, p.name or NOT_KNOWN, (said_bytes(p.memory_bytes),), pids.get(p.pid, ""))
             for p in gpu.processes
         ]
-        self.query_one(ProcessList).show(("memory",), lines, chosen, "no processes on this card")
+        self.query_one(ProcessList).show(("memory",), lines, chosen, "no processes on this GPU")
 
 
-class ProcessorBlock(DeviceBlock):
-    """The processor, and our runs' processes on it."""
+class CpuBlock(DeviceBlock):
+    """The CPU, and the processes of the runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,13 +158,13 @@ class ProcessorBlock(DeviceBlock):
         """Show a reading."""
         cpu = snapshot.cpu
         cores = len(cpu.load_per_core)
-        self.border_title = Content(f"Processor{f', {cores} cores' if cores else ''}")
+        self.border_title = Content(f"CPU{f', {cores} cores' if cores else ''}")
         memory = f"{said_bytes(cpu.memory_used_bytes)} / {said_bytes(cpu.memory_total_bytes)}"
         self.show_gauges("cpu", cpu_shares(cpu), memory, record)
         self.query_one("#cores", Static).update(self._cores(cpu))
         lines = [self._line(run, process, snapshot.time) for run, process in sorted(snapshot.processes.items())]
         self.query_one(ProcessList).show(
-            ("cpu", "memory", "threads"), lines, chosen, "no run of ours is training on this machine"
+            ("cpu", "memory", "threads"), lines, chosen, "no run is training on this machine"
         )
 
     def _cores(self, cpu: Cpu) -> Content:
@@ -181,17 +187,17 @@ class ProcessorBlock(DeviceBlock):
 
 
 class DevicesPanel(Panel):
-    """All cards, then the processor."""
+    """All GPUs, then the CPU."""
 
     TITLE = "Devices"
 
     def compose_panel(self) -> ComposeResult:
         yield Static("reading …" if not ascii_only() else "reading ...", classes="reason", markup=False)
         with VerticalScroll():
-            yield ProcessorBlock()
+            yield CpuBlock()
 
     async def show(self, snapshot: Snapshot, record: Record, pids: dict[int, str], chosen: str | None) -> None:
-        """Show a reading; blocks come and go with the cards."""
+        """Show a reading; blocks come and go with the GPUs."""
         reason = self.query_one(".reason", Static)
         reason.update(harmless(snapshot.gpus.reason, keep_newlines=False))
         reason.display = bool(snapshot.gpus.reason)
@@ -199,10 +205,10 @@ class DevicesPanel(Panel):
         missing = len(snapshot.gpus.gpus) - len(blocks)
         if missing > 0:
             await self.query_one(VerticalScroll).mount_all(
-                [GpuBlock() for _ in range(missing)], before=self.query_one(ProcessorBlock)
+                [GpuBlock() for _ in range(missing)], before=self.query_one(CpuBlock)
             )
         for block in blocks[len(snapshot.gpus.gpus) :]:
             await block.remove()
         for block, gpu in zip(self.query(GpuBlock), snapshot.gpus.gpus, strict=True):
             block.show(gpu, record, pids, chosen)
-        self.query_one(ProcessorBlock).show(snapshot, record, chosen)
+        self.query_one(CpuBlock).show(snapshot, record, chosen)

@@ -1,4 +1,4 @@
-"""Where one run's memory goes: its parts as one bar and as figures, others on the card, the steady state."""
+"""Where one run's memory goes: its parts as one bar and as figures, other processes on the GPU, the steady state."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lmcore.telemetry import Gpu
 from lmcore.text import harmless, human_bytes
 from tui.machine.devices import said_bytes
 from tui.machine.record import MemoryRecord
-from tui.panel import Panel
 from tui.theme import ascii_only
+from tui.widgets.panel import Panel
 
 # Told apart by glyph, so that no hue is needed.
 GLYPHS = {
@@ -39,32 +39,32 @@ GLYPHS_ASCII = {
 }
 PARTS = ("weights", "gradients", "optimizer", "activations", "cached")
 MEANING = {
-    "weights": "the parameters",
-    "gradients": "one for each learnable parameter",
-    "optimizer": "what it remembers of earlier steps",
-    "activations": "what the backward pass needs, at the peak",
-    "cached": "held by PyTorch for reuse",
+    "weights": "parameters",
+    "gradients": "one value per learnable parameter",
+    "optimizer": "optimizer state",
+    "activations": "kept for the backward pass, at the peak",
+    "cached": "cached by PyTorch for reuse",
     "rest": "driver, libraries, data",
-    "others": "other processes on this card",
+    "others": "other processes on this GPU",
     "free": "",
 }
 
 
 @dataclass(frozen=True)
-class Split:
-    """Bytes by purpose, None where not known; `total` is the card's memory, or the process's own on the CPU."""
+class MemorySplit:
+    """Bytes by purpose, None where not known; `total` is the GPU's memory, or on the CPU the process's own."""
 
     parts: dict[str, float | None]
     total: float | None
 
 
-def split_of(train: dict[str, Any], process_bytes: float | None, gpu: Gpu | None) -> Split:
+def split_of(train: dict[str, Any], process_bytes: float | None, gpu: Gpu | None) -> MemorySplit:
     """The split of a run's memory.
 
     Args:
         train: its newest train event.
-        process_bytes: what its process holds, on the card or in RAM.
-        gpu: the card it computes on, None for the CPU.
+        process_bytes: memory of its process, on the GPU or in RAM.
+        gpu: the GPU it computes on; None for the CPU.
     """
     reported = train.get("memory") or {}
     parts: dict[str, float | None] = {name: reported.get(name) for name in PARTS}
@@ -72,17 +72,17 @@ def split_of(train: dict[str, Any], process_bytes: float | None, gpu: Gpu | None
     holds = process_bytes if process_bytes is not None else train.get("memory_bytes")
     parts["rest"] = None if holds is None else max(0.0, holds - known)
     if gpu is None:
-        return Split(parts, None if holds is None else max(holds, known))
+        return MemorySplit(parts, None if holds is None else max(holds, known))
     used = gpu.memory_used_bytes
     parts["others"] = None if used is None or holds is None else max(0.0, used - holds)
     parts["free"] = (
         None if used is None or gpu.memory_total_bytes is None else max(0.0, float(gpu.memory_total_bytes - used))
     )
-    return Split(parts, gpu.memory_total_bytes)
+    return MemorySplit(parts, gpu.memory_total_bytes)
 
 
-def stacked(split: Split, width: int) -> str:
-    """The parts side by side, to scale; what is known but thin still has a cell."""
+def stacked(split: MemorySplit, width: int) -> str:
+    """The parts side by side, to scale; a small part that is known still has a cell."""
     glyphs = GLYPHS_ASCII if ascii_only() else GLYPHS
     if not split.total:
         return ""
@@ -95,7 +95,7 @@ def stacked(split: Split, width: int) -> str:
 
 
 class MemoryPanel(Panel):
-    """The memory of one of our runs."""
+    """The memory of one run."""
 
     TITLE = "Memory"
     DEFAULT_CSS = "MemoryPanel Static { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }"
@@ -103,14 +103,16 @@ class MemoryPanel(Panel):
     def compose_panel(self) -> ComposeResult:
         yield Static(markup=False, id="split")
 
-    def show(self, run: str | None, where: str, split: Split | None, record: MemoryRecord | None) -> None:
+    def show(self, run: str | None, where: str, split: MemorySplit | None, record: MemoryRecord | None) -> None:
         """Show a run's memory; `where` names the device."""
         dot = " - " if ascii_only() else " · "
         self.border_title = Content(f"Memory of {harmless(run)}{dot}{where}" if run else self.TITLE)
         body = self.query_one("#split", Static)
         if run is None or split is None:
             body.update(
-                "No run of ours is training.\nIts weights, gradients, optimizer state\nand activations are shown here."
+                "No run is training.\n"
+                "This panel shows the memory of a run: weights,\n"
+                "gradients, optimizer state and activations."
             )
             return
         glyphs = GLYPHS_ASCII if ascii_only() else GLYPHS
@@ -128,7 +130,7 @@ class MemoryPanel(Panel):
 
     def _figures(self, record: MemoryRecord | None) -> list[str]:
         if record is None or record.steady is None or record.peak is None:
-            return ["steady state: not measured yet"]
+            return ["steady state: no data yet"]
         return [
             f"steady {human_bytes(record.steady)}",
             f"peak {human_bytes(record.peak)}",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lmcore.telemetry import Cpu, Gpu
-from tui.telemetry import Snapshot
+from tui.session.telemetry import Snapshot
 
 KEPT = 600
 GAP_SECONDS = 3.0
@@ -56,7 +56,7 @@ class Record:
 
 
 def gpu_shares(gpu: Gpu) -> dict[str, float | None]:
-    """What is drawn of a card."""
+    """What is drawn of a GPU."""
     return {
         "load": gpu.utilization,
         "memory": share(gpu.memory_used_bytes, gpu.memory_total_bytes),
@@ -65,7 +65,7 @@ def gpu_shares(gpu: Gpu) -> dict[str, float | None]:
 
 
 def cpu_shares(cpu: Cpu) -> dict[str, float | None]:
-    """What is drawn of the processor."""
+    """What is drawn of the CPU."""
     return {"load": cpu.load, "memory": share(cpu.memory_used_bytes, cpu.memory_total_bytes)}
 
 

@@ -1,4 +1,4 @@
-"""GPU: what each card does, or the processor where there is none, and where our runs' memory goes."""
+"""Machine: load and memory of each GPU and of the CPU, and where the memory of a run goes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from lmcore.telemetry import Gpu
 from tui.machine.devices import DevicesPanel, ProcessList
 from tui.machine.memory import MemoryPanel, split_of
 from tui.machine.record import MemoryRecord, Record
-from tui.messages import CurvesChanged, TelemetryChanged
+from tui.session.messages import CurvesChanged, TelemetryChanged
 from tui.watcher import ACTIVE
 from tui.widgets.base_screen import BaseScreen
 
 if TYPE_CHECKING:
     from tui.run_data import RunData
-    from tui.telemetry import Snapshot
+    from tui.session import Session
+    from tui.session.telemetry import Snapshot
     from tui.watcher import RunRow
 
 POINTS = 2000
@@ -34,22 +35,21 @@ class MemoryRead(Message):
 
 
 class MachineScreen(BaseScreen):
-    """Cards, processes, memory. The app reads the machine once a second while this screen is open."""
+    """Devices, processes, memory. The machine is read once a second while this screen is open."""
 
-    MODE = "gpu"
+    MODE = "machine"
     CSS = """
     MachineScreen #body { layout: horizontal; }
     MachineScreen #devices { width: 3fr; }
     MachineScreen #memory { width: 2fr; }
     MachineScreen.-fold #devices, MachineScreen.-fold #memory { width: 1fr; }
-    App.-ascii DeviceBlock { border: ascii $border; }
     MachineScreen VerticalScroll { scrollbar-size: 1 1; }
     MachineScreen #devices { border: none; padding: 0; }
     MachineScreen #devices .reason { color: $secondary; height: auto; padding: 0 2; }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.record = Record()
         self.memory: MemoryRecord | None = None
         self._reading: str | None = None
@@ -61,45 +61,43 @@ class MachineScreen(BaseScreen):
     def on_screen_resume(self) -> None:
         # Another screen has followed other runs in between.
         self._reading = None
-        if self.lm.machine is not None:
-            self._show(self.lm.machine)
+        if self.session.machine is not None:
+            self._show(self.session.machine)
 
     def refresh_rows(self, rows: list[RunRow]) -> None:
         name = self.target_run()
         if name is not None and name != self._reading:
             self._reading = name
             self.read_memory(name)
-            self.lm.follow(frozenset([name]))
+            self.session.follow(frozenset([name]))
 
     def target_run(self) -> str | None:
-        """The selected run if it is at work, else the first one that is, else the selected one."""
-        active = self._active()
-        return self.lm.selected if self.lm.selected in active or not active else active[0]
-
-    def _active(self) -> list[str]:
-        return [row.name for row in self.lm.rows if row.state in ACTIVE]
+        """The selected run if it is active, else the first one that is, else the selected one."""
+        active = self.session.active
+        return self.session.selected if self.session.selected in active or not active else active[0]
 
     def action_next_run(self) -> None:
         """Show the memory of the next run that is training."""
-        active = self._active()
+        active = self.session.active
         if not active:
-            self.notify("No run of ours is training.", severity="warning")
+            self.notify("No run is training.", severity="warning")
             return
         here = self.target_run()
         self.choose(active[(active.index(here) + 1) % len(active)] if here in active else active[0])
 
     def action_restart_record(self) -> None:
-        """Begin histories and averages anew."""
+        """Reset the histories and averages."""
         self.record = Record()
-        if self.lm.machine is not None:
-            self._show(self.lm.machine)
+        if self.session.machine is not None:
+            self._show(self.session.machine)
 
     def choose(self, run: str) -> None:
         """Show this run's memory; the keys for runs act on it."""
-        self.lm.selected = run
-        self.refresh_rows(self.lm.rows)
-        if self.lm.machine is not None:
-            self._draw(self.lm.machine)
+        self.session.selected = run
+        self.refresh_rows(self.session.rows)
+        self.refresh_footer()
+        if self.session.machine is not None:
+            self._draw(self.session.machine)
 
     def on_process_list_clicked(self, message: ProcessList.Clicked) -> None:
         self.choose(message.run)
@@ -109,7 +107,7 @@ class MachineScreen(BaseScreen):
         """Read the memory of a run's past off the UI thread."""
         from lmcore.runs import load_curve
 
-        columns = load_curve(self.lm.watcher.run(run).events_path, "train", ["step", "memory_bytes"], POINTS)
+        columns = load_curve(self.session.run(run).events_path, "train", ["step", "memory_bytes"], POINTS)
         record = MemoryRecord(run)
         for step, used in zip(columns["step"].tolist(), columns["memory_bytes"].tolist(), strict=True):
             if used == used:  # not NaN
@@ -118,14 +116,18 @@ class MachineScreen(BaseScreen):
 
     def on_memory_read(self, message: MemoryRead) -> None:
         self.memory = message.record
-        if self.lm.machine is not None:
-            self._draw(self.lm.machine)
+        if self.session.machine is not None:
+            self._draw(self.session.machine)
 
     def receive(self, message: Message) -> None:
         if isinstance(message, TelemetryChanged):
             self._show(message.snapshot)
-        elif isinstance(message, CurvesChanged) and self.lm.machine is not None and self.target_run() in message.names:
-            self._draw(self.lm.machine)
+        elif (
+            isinstance(message, CurvesChanged)
+            and self.session.machine is not None
+            and self.target_run() in message.names
+        ):
+            self._draw(self.session.machine)
 
     def _show(self, snapshot: Snapshot) -> None:
         self.record.add(snapshot)
@@ -143,11 +145,11 @@ class MachineScreen(BaseScreen):
             await panel.show(snapshot, self.record, self._pids(), self.target_run())
 
     def _pids(self) -> dict[int, str]:
-        return {row.pid: row.name for row in self.lm.rows if row.pid is not None and row.state in ACTIVE}
+        return {row.pid: row.name for row in self.session.rows if row.pid is not None and row.state in ACTIVE}
 
     def _draw_memory(self, panel: MemoryPanel, snapshot: Snapshot) -> None:
         run = self.target_run()
-        data = self.lm.data.get(run) if run else None
+        data = self.session.data.get(run) if run else None
         if run is None or data is None or not data.last_train:
             panel.show(run, "", None, None)
             return
@@ -159,7 +161,7 @@ class MachineScreen(BaseScreen):
         panel.show(run, where, split_of(data.last_train, holds, gpu), record)
 
     def _place(self, run: str, data: RunData, snapshot: Snapshot) -> tuple[Gpu | None, float | None]:
-        """The card that a run computes on, None for the processor, and what its process holds there."""
+        """The GPU that a run computes on, None for the CPU, and the memory of its process there."""
         pid = data.start.get("pid")
         for gpu in snapshot.gpus.gpus:
             for process in gpu.processes:

@@ -1,14 +1,14 @@
-"""A preset with changes: what is edited, whether it is valid, and what it differs in."""
+"""A preset with the changes made to it: what was edited, and whether the result is valid."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from lmcore.config import Config, setting_choices
 from lmcore.errors import UsageError
 from lmcore.presets import Preset
+from tui.widgets.values import value_text
 
 
 @dataclass
@@ -30,8 +30,7 @@ class Draft:
     def change(self, name: str, text: str) -> str:
         """Set a setting; returns what is wrong with all changes together, or an empty text.
 
-        The change is kept also when it is wrong: two settings that depend on each other can only be changed one after
-        the other.
+        An invalid change is kept too: two settings that depend on each other can only be changed one after the other.
         """
         if text == value_text(setting(self.preset.config, name)):
             self.edits.pop(name, None)
@@ -49,7 +48,7 @@ class Draft:
         return self.edits.get(name, value_text(setting(self.preset.config, name)))
 
     def reset(self, name: str | None = None) -> None:
-        """Take one change back, or all."""
+        """Reset one setting to the value of the preset, or all."""
         for edited in [name] if name else list(self.edits):
             self.change(edited, value_text(setting(self.preset.config, edited)))
 
@@ -59,8 +58,8 @@ class Draft:
 
 
 def fits_alone(draft: Draft, name: str, text: str) -> bool:
-    """Whether a value is possible by itself, whatever other settings say: those of a section are complained about as
-    `[section]`.
+    """Whether a value is valid by itself, whatever the other settings are: an error about several settings of a section
+    begins with `[section]`.
     """
     try:
         draft.preset.config.with_settings({name: text})
@@ -73,15 +72,6 @@ def setting(config: Config, name: str) -> Any:
     """The value of `section.key`."""
     section, _, key = name.partition(".")
     return getattr(getattr(config, section), key)
-
-
-def value_text(value: Any) -> str:
-    """A value as it is typed: text bare, the rest as in TOML."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (list, tuple)):
-        return json.dumps(list(value), ensure_ascii=False)
-    return str(value)
 
 
 def choices(name: str) -> list[str]:

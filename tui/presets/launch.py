@@ -55,12 +55,10 @@ def wait_for_run(
     *,
     poll_seconds: float = 0.1,
 ) -> str:
-    """Wait until the run's folder is there, or the process has ended without one; what it said then, empty when all is
-    well.
-    """
+    """Wait until the run's folder exists, or the process has ended without one; what it printed then, else nothing."""
     while not is_run(folder) and not given_up():
         if process.poll() is not None and not is_run(folder):
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-TAIL_LINES:]
-            return "\n".join(said) or f"The training ended at once with code {process.returncode}."
+            return "\n".join(said) or f"The run ended at once with exit code {process.returncode}."
         time.sleep(poll_seconds)
     return ""

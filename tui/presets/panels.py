@@ -1,9 +1,10 @@
-"""The list of presets, the settings of one with a line to change them, and what the run would need."""
+"""The list of presets, the settings of one with a line to edit them, and what the run would need."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
@@ -11,13 +12,15 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from lmcore.config import Config, differences, setting_help, setting_names
+from lmcore.config import Config, differences, setting_applies, setting_help, setting_names, why_ignored
 from lmcore.lab.estimate import Machine, Memory, Time
 from lmcore.presets import Preset, advice
 from lmcore.text import harmless, human_bytes, human_time
-from tui.panel import Panel
-from tui.presets.draft import Draft, choices, setting, value_text
+from tui.presets.draft import Draft, choices, setting
 from tui.theme import ascii_only
+from tui.widgets.cells import fit
+from tui.widgets.panel import Panel
+from tui.widgets.values import value_text
 
 
 class PresetList(Panel):
@@ -30,9 +33,9 @@ class PresetList(Panel):
 
     def show(self, presets: list[Preset], chosen: str) -> None:
         """Fill the list."""
-        width = max(len(preset.name) for preset in presets)
+        width = max(cell_len(preset.name) for preset in presets)
         lines = [
-            Option(Content.assemble(f"{preset.name:<{width}}  ", (preset.summary, "$secondary")), id=preset.name)
+            Option(Content.assemble(f"{fit(preset.name, width)}  ", (preset.summary, "$secondary")), id=preset.name)
             for preset in presets
         ]
         options = self.query_one(OptionList)
@@ -42,7 +45,10 @@ class PresetList(Panel):
 
 
 class SettingsPanel(Panel):
-    """Every setting in its group with its meaning; below, the line that changes the one at the cursor."""
+    """The settings in their groups, each with its meaning; below, the line that edits the one at the cursor.
+
+    Settings without an effect in this configuration are hidden, unless they were changed or all are to be shown.
+    """
 
     TITLE = "Settings"
     DEFAULT_CSS = """
@@ -55,7 +61,7 @@ class SettingsPanel(Panel):
     """
 
     class Edited(Message):
-        """The text of a setting is another one."""
+        """The text of a setting was edited."""
 
         def __init__(self, name: str, text: str) -> None:
             super().__init__()
@@ -64,6 +70,8 @@ class SettingsPanel(Panel):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's own name)
         super().__init__(id=id)
         self.draft: Draft | None = None
+        self.show_all = False
+        self._listed: list[str] = []
 
     def compose_panel(self) -> ComposeResult:
         yield OptionList(markup=False, id="settings")
@@ -85,42 +93,59 @@ class SettingsPanel(Panel):
         self.border_title = Content(
             f"{draft.preset.name}{' - ' if ascii_only() else ' — '}{harmless(draft.preset.summary)}"
         )
+        self._listed = self._to_show()
+        hidden = len(setting_names()) - len(self._listed)
+        self.border_subtitle = f"{hidden} without effect hidden (h)" if hidden else ""
         options = self.query_one(OptionList)
-        here = options.highlighted
+        here = self.current
+        row = options.highlighted or 1
         lines: list[Option] = []
         group = ""
-        for name in setting_names():
+        for name in self._listed:
             section = name.partition(".")[0]
             if section != group:
                 group = section
                 lines.append(Option(Content.styled(section, "bold $accent"), disabled=True))
             lines.append(Option(self._line(name), id=name))
         options.set_options(lines)
-        options.highlighted = here if here is not None else 1
+        options.highlighted = options.get_option_index(here) if here in self._listed else min(row, len(lines) - 1)
         self.show_edit()
 
-    def refresh_line(self, name: str) -> None:
-        """Draw one setting again."""
-        self.query_one("#settings", OptionList).replace_option_prompt(name, self._line(name))
+    def _to_show(self) -> list[str]:
+        assert self.draft is not None
+        draft = self.draft
+        return [
+            name
+            for name in setting_names()
+            if self.show_all or name in draft.edits or setting_applies(draft.config, name)
+        ]
+
+    def changed(self, name: str) -> None:
+        """Draw one setting again, and all of them where it decides which others have an effect."""
+        if self.draft is not None and self._to_show() != self._listed:
+            self.show(self.draft)
+        elif name in self._listed:
+            self.query_one("#settings", OptionList).replace_option_prompt(name, self._line(name))
 
     def _line(self, name: str) -> Content:
         assert self.draft is not None
-        changed = name in self.draft.edits
-        usual = self.draft.text(name) == value_text(setting(Config(), name))
+        draft = self.draft
+        changed = name in draft.edits
+        usual = draft.text(name) == value_text(setting(Config(), name))
         mark = ("* " if ascii_only() else "• ") if changed else "  "
-        value = self.draft.text(name)
-        value = value if len(value) <= 18 else value[:17] + ("~" if ascii_only() else "…")
         style = "bold $warning" if changed else "$foreground 65%" if usual else "bold $foreground"
-        key = name.partition(".")[2]
+        reason = why_ignored(draft.config, name)
+        ignored = "" if reason is None else f"has no effect ({reason}) "
         return Content.assemble(
             (mark, "$warning"),
-            f"{key:<21}",
-            (f"{harmless(value, keep_newlines=False):<19}", style),
+            f"{name.partition('.')[2]:<21}",
+            (fit(harmless(draft.text(name), keep_newlines=False), 18) + " ", style),
+            (ignored, "$warning"),
             (setting_help(name), "$secondary"),
         )
 
     def show_edit(self) -> None:
-        """Put the setting at the cursor into the line below."""
+        """Put the setting at the cursor into the line below the list."""
         if self.draft is None or self.current is None:
             return
         self.query_one("#edit-name", Static).update(self.current)
@@ -133,7 +158,7 @@ class SettingsPanel(Panel):
         self.show_problem(self.draft.problem)
 
     def show_problem(self, problem: str) -> None:
-        """Say what is wrong, or nothing."""
+        """Show what is wrong; an empty text hides the line."""
         self.query_one("#problem", Static).update(harmless(problem, keep_newlines=False))
         self.set_class(bool(problem), "-wrong")
 
@@ -172,7 +197,7 @@ class PlanPanel(Panel):
             yield Static(id="plan", markup=False)
 
     def on_mount(self) -> None:
-        self.border_subtitle = "enter start"
+        self.border_subtitle = "enter: start"
 
     def show(self, draft: Draft, plan: Plan, against: tuple[str, Config] | None) -> None:
         """Show what is known."""
@@ -208,14 +233,14 @@ class PlanPanel(Panel):
             verdict = Content("")
         elif memory.total > machine.total:
             verdict = Content.styled(
-                f" {'x' if ascii_only() else '✗'} does not fit: lower training.batch_size", "bold $error"
+                f" {'x' if ascii_only() else '✗'} Does not fit: reduce training.batch_size", "bold $error"
             )
         elif machine.used is not None and machine.gpu and memory.total > machine.total - machine.used:
             verdict = Content.styled(
-                f" fits only when others leave: {human_bytes(machine.used)} is taken now", "$warning"
+                f" Fits only if other processes free memory: {human_bytes(machine.used)} in use", "$warning"
             )
         else:
-            verdict = Content.styled(f" {'ok' if ascii_only() else '✓'} fits", "bold $success")
+            verdict = Content.styled(f" {'ok' if ascii_only() else '✓'} Fits", "bold $success")
         of = f" of {human_bytes(machine.total)} ({machine.name})" if machine.total is not None else ""
         parts = {
             name: getattr(memory, name) for name in ("weights", "gradients", "optimizer", "activations", "runtime")
@@ -240,13 +265,13 @@ class PlanPanel(Panel):
         name, other = against or (draft.preset.name, draft.preset.config)
         found = differences(other, draft.config)
         if not found:
-            return [] if against is None else [Content(""), Content(f"the same as {name}")]
+            return [] if against is None else [Content(""), Content(f"No differences from {name}.")]
         changed = [
             f"  {setting} {value_text(before)} {arrow} {value_text(after)}"
             for setting, (before, after) in found.items()
         ]
         return [
             Content(""),
-            Content.styled(f"differs from {harmless(name)}:", "$secondary"),
+            Content.styled(f"Differences from {harmless(name)}:", "$secondary"),
             *(Content(harmless(line)) for line in changed),
         ]

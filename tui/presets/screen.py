@@ -1,4 +1,4 @@
-"""Presets: choose one, read and change its settings, see what it needs, and start."""
+"""Presets: choose one, read and edit its settings, see what it needs, and train it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from lmcore.errors import LmError
 from lmcore.lab.estimate import Evidence, estimate_memory, estimate_time, machine_for
 from lmcore.presets import Preset, list_presets
 from tui.engine.client import Engine, EngineSaid
-from tui.messages import TelemetryChanged
 from tui.presets.draft import Draft, choices, fits_alone
 from tui.presets.panels import Plan, PlanPanel, PresetList, SettingsPanel
+from tui.session.messages import TelemetryChanged
 from tui.widgets.base_screen import BaseScreen
 from tui.widgets.choose import Choice, Choose
-from tui.widgets.dialogs import AskName
+from tui.widgets.dialogs import AskName, name_problem
 
 if TYPE_CHECKING:
     from textual.timer import Timer
 
     from lmcore.config import Config
+    from tui.session import Session
 
 COUNT_AFTER_SECONDS = 0.3
-"""A model is counted when typing has paused for so long."""
+"""Parameters are counted when typing has paused for so long."""
 
 
 class PresetsRead(Message):
@@ -39,7 +40,7 @@ class PresetsRead(Message):
 
 
 class EvidenceFound(Message):
-    """What earlier runs tell about speed."""
+    """What earlier runs say about the speed of this machine."""
 
     def __init__(self, evidence: list[Evidence]) -> None:
         super().__init__()
@@ -47,7 +48,7 @@ class EvidenceFound(Message):
 
 
 class ToChooseFrom(Message):
-    """A list was gathered for a question: `what` is corpus or other."""
+    """A list was read for a dialog: `what` is corpus or other."""
 
     def __init__(self, what: str, choices: list[Choice]) -> None:
         super().__init__()
@@ -55,7 +56,7 @@ class ToChooseFrom(Message):
 
 
 class TrainingStarted(Message):
-    """A run was started; `problem` is what it said when it ended at once."""
+    """A run was started; `problem` is what it printed if it ended at once."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__()
@@ -63,7 +64,7 @@ class TrainingStarted(Message):
 
 
 class PresetsScreen(BaseScreen):
-    """Presets on the left, settings on the right, the plan below."""
+    """Presets on the left, settings on the right, memory and time below."""
 
     MODE = "presets"
     AUTO_FOCUS = "#presets"
@@ -78,11 +79,12 @@ class PresetsScreen(BaseScreen):
     PresetsScreen OptionList > .option-list--option-highlighted { background: $block-cursor-background; }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.engine = Engine(self.post_message)
         self.presets: dict[str, Preset] = {}
         self.draft: Draft | None = None
+        self._drafts: dict[str, Draft] = {}
         self.plan = Plan()
         self.against: tuple[str, Config] | None = None
         self._evidence: list[Evidence] = []
@@ -99,7 +101,7 @@ class PresetsScreen(BaseScreen):
         self.read_presets()
 
     def on_screen_suspend(self) -> None:
-        # It holds torch: nobody counts while this screen is closed.
+        # It holds torch, and nothing is counted while this screen is closed.
         if len(self.app.screen_stack) == 1:
             self.engine.close()
             self._job = None
@@ -121,7 +123,7 @@ class PresetsScreen(BaseScreen):
 
     def on_presets_read(self, message: PresetsRead) -> None:
         self.presets = {preset.name: preset for preset in message.presets}
-        self.query_one(PresetList).show(message.presets, self.lm.settings.preset)
+        self.query_one(PresetList).show(message.presets, self.session.settings.preset)
 
     @work(thread=True, exclusive=True, group="evidence", exit_on_error=False)
     def gather_evidence(self) -> None:
@@ -129,7 +131,7 @@ class PresetsScreen(BaseScreen):
         from lmcore.lab.evidence import gather
         from lmcore.runs import list_runs
 
-        self.post_message(EvidenceFound(gather(list_runs(self.lm.watcher.root))))
+        self.post_message(EvidenceFound(gather(list_runs(self.session.root))))
 
     def on_evidence_found(self, message: EvidenceFound) -> None:
         self._evidence = message.evidence
@@ -144,18 +146,18 @@ class PresetsScreen(BaseScreen):
         if isinstance(message, TelemetryChanged):
             self._reckon()
 
-    # The chosen preset and its changes.
+    # The chosen preset and the changes to it.
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option_list.id == "presets" and event.option.id is not None:
             self.choose(event.option.id)
 
     def choose(self, name: str) -> None:
-        """Show a preset; changes to another one are dropped."""
+        """Show a preset, with the changes that were made to it before."""
         if self.draft is not None and self.draft.preset.name == name:
             return
-        self.lm.settings.preset = name
-        self.draft = Draft(self.presets[name])
+        self.session.settings.preset = name
+        self.draft = self._drafts.setdefault(name, Draft(self.presets[name]))
         self._redraw()
 
     def _redraw(self) -> None:
@@ -169,12 +171,12 @@ class PresetsScreen(BaseScreen):
         if self.draft is None:
             return
         problem = self.draft.change(message.name, message.text)
-        self.settings_panel.refresh_line(message.name)
+        self.settings_panel.changed(message.name)
         self.settings_panel.show_problem(problem)
         self._count_soon()
 
     def action_edit(self) -> None:
-        """Change the setting at the cursor."""
+        """Edit the setting at the cursor."""
         panel = self.settings_panel
         if self.draft is None or panel.current is None:
             return
@@ -193,10 +195,10 @@ class PresetsScreen(BaseScreen):
             self._before_edit = None
             self.settings_panel.query_one("#settings").focus()
         else:
-            self.notify("That value is not possible; esc takes it back.", severity="warning")
+            self.notify("That value is not valid. Press Esc to discard it.", severity="warning")
 
     def action_leave(self) -> None:
-        """From a field that is being changed: take the change back."""
+        """In a field that is being edited: discard the edit."""
         if self._before_edit is not None and self.draft is not None:
             name, text = self._before_edit
             self._before_edit = None
@@ -206,22 +208,30 @@ class PresetsScreen(BaseScreen):
             super().action_leave()
 
     def action_next_value(self) -> None:
-        """The next of the few values that the setting at the cursor can have."""
+        """The next of the fixed values that the setting at the cursor can have."""
         name = self.settings_panel.current
         if self.draft is None or name is None or not (possible := choices(name)):
-            self.notify("This setting is typed: press e.", severity="information")
+            self.notify("This setting has no fixed set of values. Press e to edit it.", severity="information")
             return
         here = possible.index(self.draft.text(name)) if self.draft.text(name) in possible else -1
         self._set(name, possible[(here + 1) % len(possible)])
 
+    def action_toggle_all(self) -> None:
+        """Show or hide the settings that have no effect."""
+        panel = self.settings_panel
+        panel.show_all = not panel.show_all
+        if self.draft is not None:
+            with panel.guard():
+                panel.show(self.draft)
+
     def action_reset(self) -> None:
-        """Take back the change of the setting at the cursor."""
+        """Reset the setting at the cursor to the value of the preset."""
         if self.draft is not None and (name := self.settings_panel.current) is not None:
             self.draft.reset(name)
             self._redraw()
 
     def action_reset_all(self) -> None:
-        """Take back all changes."""
+        """Reset all settings to the values of the preset."""
         if self.draft is not None:
             self.draft.reset()
             self._redraw()
@@ -229,7 +239,7 @@ class PresetsScreen(BaseScreen):
     def _set(self, name: str, text: str) -> None:
         assert self.draft is not None
         self.draft.change(name, text)
-        self.settings_panel.refresh_line(name)
+        self.settings_panel.changed(name)
         self.settings_panel.show_edit()
         self._count_soon()
 
@@ -258,10 +268,10 @@ class PresetsScreen(BaseScreen):
         self._reckon()
 
     def _reckon(self) -> None:
-        """Work out memory and time from what is known, and show it."""
+        """Estimate memory and time from what is known, and show it."""
         if self.draft is None:
             return
-        config, machine = self.draft.config, self.lm.machine
+        config, machine = self.draft.config, self.session.machine
         total, learnable = self.plan.parameters or (None, None)
         self.plan.memory = self.plan.machine = None
         if machine is not None:
@@ -276,7 +286,7 @@ class PresetsScreen(BaseScreen):
     # Corpus, differences.
 
     def action_choose_corpus(self) -> None:
-        """Pick the text."""
+        """Choose the corpus to train on."""
         self.list_corpora()
 
     @work(thread=True, exclusive=True, group="corpora", exit_on_error=False)
@@ -288,20 +298,21 @@ class PresetsScreen(BaseScreen):
         found = []
         for corpus in list_corpora():
             size = human_bytes(corpus.bytes) if corpus.bytes else ""
-            said = [corpus.kind, size, "" if corpus.available else "to be downloaded", corpus.problem or corpus.about]
+            said = [corpus.kind, size, "" if corpus.available else "not downloaded yet", corpus.problem or corpus.about]
             found.append(Choice(corpus.name, corpus.name, " · ".join(part for part in said if part)))
         self.post_message(ToChooseFrom("corpus", found))
 
     def action_differ(self) -> None:
-        """Pick another preset or run to set beside this one."""
+        """Choose another preset or run to show the differences from."""
         runs = [
-            Choice(f"run:{row.name}", row.name, f"run · {row.architecture} {row.optimizer}") for row in self.lm.rows
+            Choice(f"run:{row.name}", row.name, f"run · {row.architecture} {row.optimizer}")
+            for row in self.session.rows
         ]
         presets = [
             Choice(f"preset:{preset.name}", preset.name, f"preset · {preset.summary}")
             for preset in self.presets.values()
         ]
-        nothing = [Choice("", "(the preset itself)", "show only what was changed here")]
+        nothing = [Choice("", "(the preset itself)", "show only the changes made here")]
         self.post_message(ToChooseFrom("other", [*nothing, *presets, *runs]))
 
     def on_to_choose_from(self, message: ToChooseFrom) -> None:
@@ -310,12 +321,13 @@ class PresetsScreen(BaseScreen):
         if message.what == "corpus":
             now = self.draft.text("data.corpus")
             self.app.push_screen(
-                Choose("Which text? A path can be typed into data.corpus.", message.choices, chosen=[now]),
+                Choose("Which corpus? To use a file or folder, edit data.corpus (e).", message.choices, chosen=[now]),
                 self._take_corpus,
             )
         else:
             self.app.push_screen(
-                Choose(f"What does {self.draft.preset.name} differ from?", message.choices), self._set_against
+                Choose(f"Show how {self.draft.preset.name} differs from:", message.choices),
+                self._set_against,
             )
 
     def _take_corpus(self, answer: list[str] | None) -> None:
@@ -328,7 +340,7 @@ class PresetsScreen(BaseScreen):
         kind, _, name = answer[0].partition(":")
         try:
             config = (
-                self.presets[name].config if kind == "preset" else self.lm.watcher.run(name).config() if kind else None
+                self.presets[name].config if kind == "preset" else self.session.run(name).config() if kind else None
             )
         except LmError as error:
             self.notify(str(error), severity="error")
@@ -351,28 +363,23 @@ class PresetsScreen(BaseScreen):
         if self.draft is None:
             return
         if self.draft.problem:
-            self.notify(self.draft.problem, severity="error", title="This cannot be started")
+            self.notify(self.draft.problem, severity="error", title="Not started")
             return
         draft = self.draft
-        name = next_name(draft.preset.name, self.lm.watcher.root)
+        name = next_name(draft.preset.name, self.session.root)
         changes = (
             f" with {len(draft.edits)} changed setting{'s' if len(draft.edits) != 1 else ''}" if draft.edits else ""
         )
-        question = f"Train {draft.preset.name}{changes}. The run's name:"
+        question = f"Train {draft.preset.name}{changes}. Name of the run:"
         self.app.push_screen(AskName(question, name, self._name_problem), lambda answer: self._start(draft, answer))
 
     def _name_problem(self, name: str) -> str:
-        from lmcore.runs.store import check_name
-
-        try:
-            check_name(name)
-        except LmError as error:
-            return str(error)
-        return f"There is already a run {name}." if (self.lm.watcher.root / name).exists() else ""
+        exists = f"There is already a run named {name}." if (self.session.root / name).exists() else ""
+        return name_problem(name) or exists
 
     def _start(self, draft: Draft, name: str | None) -> None:
         if name:
-            self.notify("The text is read and tokenized first; then Watch opens.", title=f"{name} starts")
+            self.notify("Reading the corpus. Watch opens when training starts.", title=f"Starting {name}")
             self.start_run(draft.preset.name, name, draft.assignments())
 
     @work(thread=True, group="start", exit_on_error=False)
@@ -380,7 +387,7 @@ class PresetsScreen(BaseScreen):
         """Start the training and wait until its run is there."""
         from tui.presets.launch import start_training, wait_for_run
 
-        root = self.lm.watcher.root
+        root = self.session.root
         worker = get_current_worker()
         process, log = start_training(preset, name, assignments, root)
         problem = wait_for_run(process, log, root / name, lambda: worker.is_cancelled)
@@ -390,9 +397,9 @@ class PresetsScreen(BaseScreen):
         if message.problem:
             self.notify(message.problem, title=f"{message.name} did not start", severity="error", timeout=15)
             return
-        self.lm.selected = message.name
-        self.lm.rescan()
+        self.session.selected = message.name
+        self.session.rescan()
         if self.app.screen is self:
-            self.lm.action_open("watch")
+            self.session.open_screen("watch")
         else:
-            self.notify("It is training now.", title=message.name)
+            self.notify("Training has started.", title=message.name)

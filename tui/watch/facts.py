@@ -1,9 +1,10 @@
-"""The facts of one run beside its curves: progress, ETA, losses, gap and trend, speed, memory."""
+"""The figures of one run beside its curves: progress, ETA, warnings, losses, gap and trend, speed, memory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -12,54 +13,63 @@ from textual.content import Content
 from textual.widgets import Static
 
 from lmcore.lab.diagnose import Gap, Sign, curves_of, diagnose, generalization_gap
+from lmcore.measures import perplexity
 from lmcore.text import harmless, human_bytes, human_count, human_time
 from tui.charts.ticks import format_value
-from tui.panel import Panel
 from tui.run_data import RunData, number
 from tui.theme import ascii_only
+from tui.watch.view import RunPanel, RunView
 from tui.watcher import RunRow
+from tui.widgets.cells import fit
 from tui.widgets.pages import Pages
 
 ARROWS = {"rising": "↗", "falling": "↘", "steady": "→"}
 ARROWS_ASCII = {"rising": "up", "falling": "down", "steady": "level"}
 
 
-class FactsPanel(Panel):
+class FactsPanel(RunPanel):
     """One run in numbers."""
 
     TITLE = "Facts"
+    DEFAULT_CSS = "FactsPanel #facts { width: 1fr; height: auto; }"
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's own name)
         super().__init__(id=id)
-        self._last: tuple[RunRow | None, RunData | None, tuple[str, ...]] | None = None
+        self._last: RunView | None = None
         self._health: tuple[tuple[str, int, int], Gap | None, list[Sign]] | None = None
 
     def compose_panel(self) -> ComposeResult:
         with Pages():
             yield Static("", id="facts")
 
-    def show(self, row: RunRow | None, data: RunData | None, requested: Iterable[str] = ()) -> None:
-        """Show a run; without its data, what the list knows of it."""
-        self._last = (row, data, tuple(requested))
-        with self.guard():
-            self.border_title = Content(harmless(row.name, keep_newlines=False) if row else self.TITLE)
-            self.border_subtitle = row.state if row else ""
-            body = self.query_one("#facts", Static)
-            if row is None:
-                body.update("No run here yet. Start one in Presets (2), or with lm train.")
-                return
-            width = max(body.size.width, 20)
-            if data is None:
-                body.update(_table(row_facts(row), width))
-                return
-            with data.lock:
-                gap, signs = self._read_health(row.name, data)
-                lines = run_facts(row, data, gap)
-            text = _table(lines, width)
+    def show(self, view: RunView) -> None:
+        """Show a run; before its events were read, what the list knows of it."""
+        self._last = view
+        row, data = view.row, view.data
+        self.border_title = Content(harmless(row.name, keep_newlines=False) if row else self.TITLE)
+        self.border_subtitle = row.state if row else ""
+        body = self.query_one("#facts", Static)
+        if row is None:
+            body.update("No runs yet. Start one in Presets (2), or with lm train.")
+            return
+        width = max(body.size.width, 20)
+        if data is None:
+            body.update(_table(row_facts(row), width))
+            return
+        warning = self.app.theme_variables["warning"]
+        with data.lock:
+            gap, signs = self._read_health(row.name, data)
+            text = _table(run_facts(row, data, gap), width)
             bar = progress_bar(row, data, width)
-            asked = Text(" · ".join(requested), style=self.app.theme_variables["warning"]) if requested else None
-            sign = Text(f"{signs[0].what}: {signs[0].message} {signs[0].remedy}", style="dim") if signs else None
-            body.update(_stack(bar, asked, text, sign))
+            warned = run_warnings(data.warnings)
+            told = {str(event.get("what")) for event in data.warnings}
+        glyph = "! " if ascii_only() else "⚠ "
+        asked = [Text(" · ".join(view.requests), style=warning)] if view.requests else []
+        warnings = [Text(f"{glyph}{harmless(message, keep_newlines=False)}", style=warning) for message in warned]
+        # What the run itself warns of is not said a second time.
+        new = next((sign for sign in signs if sign.what not in told), None)
+        sign = [Text(f"{new.what}: {new.message} {new.remedy}", style="dim")] if new else []
+        body.update(_stack([bar, *asked, *warnings, text, *sign]))
 
     def on_resize(self) -> None:
         """The columns depend on the width."""
@@ -67,10 +77,11 @@ class FactsPanel(Panel):
 
     def _show_again(self) -> None:
         if self._last is not None:
-            self.show(*self._last)
+            with self.guard():
+                self.show(self._last)
 
     def _read_health(self, name: str, data: RunData) -> tuple[Gap | None, list[Sign]]:
-        """Gap and signs; worked out anew only when there is another evaluation, or fifty more train events."""
+        """Gap and signs; computed again only when there is another evaluation, or fifty more train events."""
         key = (name, len(data.val), len(data.train) // 50)
         if self._health is None or self._health[0] != key:
             curves = curves_of(data)
@@ -88,11 +99,11 @@ def run_facts(row: RunRow, data: RunData, gap: Gap | None) -> list[tuple[str, st
     train, best = data.last_train, data.best
     arrows = ARROWS_ASCII if ascii_only() else ARROWS
     facts = [
-        ("train", _perplexity(number(train.get("loss")))),
-        ("valid", _perplexity(number(data.last_val.get("loss")))),
+        ("train ppl", _perplexity(number(train.get("loss")))),
+        ("val ppl", _perplexity(number(data.last_val.get("loss")))),
         ("gap", f"{gap.value:+.2f} {arrows[gap.trend]}" if gap else ""),
         (
-            "best",
+            "best ppl",
             f"{_perplexity(number(best.get('loss')))} @ {int(number(best.get('step'))):,}"
             if best and math.isfinite(number(best.get("step")))
             else "",
@@ -115,8 +126,16 @@ def run_facts(row: RunRow, data: RunData, gap: Gap | None) -> list[tuple[str, st
     return [(name, value) for name, value in facts if value]
 
 
+def run_warnings(warnings: Sequence[dict[str, Any]]) -> list[str]:
+    """The messages to show: every substitution, because it concerns all figures of the run, and the newest other."""
+    substituted = [event for event in warnings if event.get("what") == "substitution"]
+    others = [event for event in warnings if event.get("what") != "substitution"]
+    messages = [str(event.get("message") or event.get("what")) for event in [*substituted, *others[-1:]]]
+    return list(dict.fromkeys(messages))
+
+
 def seconds_left(row: RunRow, data: RunData) -> float | None:
-    """Seconds to the last step, by the pace of the last tenth of the train events; None when there is no telling."""
+    """Seconds to the last step, at the pace of the last tenth of the train events; None when it is not known."""
     total, step, seconds = number(data.start.get("total_steps")), data.train["step"], data.train["seconds"]
     if row.state not in ("running", "paused") or len(step) < 2 or not math.isfinite(total):
         return None
@@ -157,24 +176,22 @@ def _table(facts: list[tuple[str, str]], width: int) -> Text:
         for pair in range(pairs):
             at = row + pair * rows
             name, value = facts[at] if at < len(facts) else ("", "")
-            value = harmless(value, keep_newlines=False)[: room - len(name) - 1]
             text.append("    " if pair else "")
-            text.append(name, style="dim")
-            text.append(value.rjust(room - len(name)))
+            text.append(f"{name} ", style="dim")
+            text.append(fit(harmless(value, keep_newlines=False), room - len(name) - 1, right=True))
         text.append("\n" if row < rows - 1 else "")
     return text
 
 
-def _stack(*parts: Text | Table | None) -> Table:
+def _stack(parts: Iterable[Text]) -> Table:
     stack = Table.grid(expand=True)
     for part in parts:
-        if part is not None:
-            stack.add_row(part)
+        stack.add_row(part)
     return stack
 
 
 def _perplexity(loss: float) -> str:
-    return format_value(math.exp(loss)) if math.isfinite(loss) and loss < 700 else ""
+    return format_value(perplexity(loss)) if math.isfinite(loss) else ""
 
 
 def _value(value: object) -> str:

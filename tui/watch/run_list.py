@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,10 +15,11 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from lmcore.text import harmless, human_count
-from tui.panel import Guarded
+from lmcore.text import harmless, human_count, natural_key
 from tui.theme import MARKERS, MARKERS_ASCII, ascii_only, ellipsis
-from tui.watcher import RunRow
+from tui.watcher import ALARMS, RunRow
+from tui.widgets.cells import fit
+from tui.widgets.panel import Guarded
 
 GLYPHS = {"running": "▶", "paused": "‖", "finished": "✓", "stopped": "■", "crashed": "✗", "stale": "?", "created": "·"}
 GLYPHS_ASCII = {
@@ -33,7 +35,7 @@ STATE_ORDER = ("running", "paused", "stale", "created", "stopped", "finished", "
 
 
 @dataclass(frozen=True)
-class Column:
+class ListColumn:
     """A column: its name, its width, what it shows, and what it is sorted by."""
 
     name: str
@@ -46,7 +48,7 @@ class Column:
 
 def _state_text(row: RunRow) -> str:
     glyph = (GLYPHS_ASCII if ascii_only() else GLYPHS)[row.state]
-    if row.mark in ("nan", "divergence", "plateau", "overfit", "disk"):
+    if row.mark in ALARMS:
         return f"{glyph} {row.mark}"
     if row.state in ("running", "paused") and row.progress is not None:
         return f"{glyph} {row.progress:.0%}"
@@ -61,18 +63,13 @@ def _age(row: RunRow) -> str:
     return f"{seconds:.0f}s"
 
 
-def _natural(text: str) -> tuple[object, ...]:
-    """exp2 before exp10."""
-    digits = "".join(c if c.isdigit() else " " for c in text).split()
-    letters = "".join(c for c in text if not c.isdigit())
-    return (letters, tuple(int(d) for d in digits), text)
-
-
 # In the order in which they get room.
 COLUMNS = (
-    Column("name", "run", 12, lambda row: harmless(row.name, keep_newlines=False), lambda row: _natural(row.name)),
-    Column("state", "state", 11, _state_text, lambda row: (STATE_ORDER.index(row.state),)),
-    Column(
+    ListColumn(
+        "name", "run", 12, lambda row: harmless(row.name, keep_newlines=False), lambda row: (natural_key(row.name),)
+    ),
+    ListColumn("state", "state", 11, _state_text, lambda row: (STATE_ORDER.index(row.state),)),
+    ListColumn(
         "ppl",
         "val ppl",
         8,
@@ -86,25 +83,27 @@ COLUMNS = (
         lambda row: (row.val_perplexity is None, row.val_perplexity or 0.0),
         right=True,
     ),
-    Column(
+    ListColumn(
         "model",
         "model",
         14,
         lambda row: harmless(row.architecture, keep_newlines=False),
         lambda row: (row.architecture,),
     ),
-    Column(
+    ListColumn(
         "optimizer",
         "optimizer",
-        9,
+        10,
         lambda row: harmless(row.optimizer, keep_newlines=False),
         lambda row: (row.optimizer,),
     ),
-    Column(
+    ListColumn(
         "step", "step", 7, lambda row: human_count(row.step) if row.step else "", lambda row: (-row.step,), right=True
     ),
-    Column("recent", "age", 5, _age, lambda row: (-row.modified,), right=True),
-    Column("corpus", "corpus", 16, lambda row: harmless(row.dataset, keep_newlines=False), lambda row: (row.dataset,)),
+    ListColumn("recent", "age", 5, _age, lambda row: (-row.modified,), right=True),
+    ListColumn(
+        "corpus", "corpus", 16, lambda row: harmless(row.dataset, keep_newlines=False), lambda row: (row.dataset,)
+    ),
 )
 SORTS = tuple(column.name for column in COLUMNS)
 
@@ -125,7 +124,7 @@ def arrange(rows: list[RunRow], wanted: str, sort: str, reverse: bool) -> list[R
         )
     ]
     column = next((column for column in COLUMNS if column.name == sort), COLUMNS[0])
-    kept.sort(key=lambda row: _natural(row.name))
+    kept.sort(key=lambda row: natural_key(row.name))
     kept.sort(key=column.key, reverse=reverse)
     return kept
 
@@ -154,7 +153,15 @@ class RunList(Guarded, ScrollView, can_focus=True, inherit_bindings=False):
             super().__init__()
             self.name = name
 
-    COMPONENT_CLASSES = {
+    DEFAULT_CSS = """
+    RunList { height: 1fr; scrollbar-size: 1 1; }
+    RunList > .run-list--title { color: $secondary; }
+    RunList > .run-list--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
+    RunList > .run-list--quiet { color: $secondary; }
+    RunList > .run-list--alarm { color: $warning; }
+    RunList > .run-list--active { color: $accent; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
         "run-list--title",
         "run-list--cursor",
         "run-list--quiet",
@@ -207,10 +214,10 @@ class RunList(Guarded, ScrollView, can_focus=True, inherit_bindings=False):
         # The title line stays on top, so a row is hidden under it when it is the first visible line.
         self.scroll_to_region(Region(0, self.cursor, max(self.size.width, 1), 2), animate=False)
 
-    def columns(self) -> list[tuple[Column, int]]:
+    def columns(self) -> list[tuple[ListColumn, int]]:
         """The columns that fit and their widths; the name takes what is left, up to 24."""
         left = self.size.width - 2
-        fitting: list[tuple[Column, int]] = []
+        fitting: list[tuple[ListColumn, int]] = []
         for column in COLUMNS:
             if left < column.width:
                 continue
@@ -237,7 +244,7 @@ class RunList(Guarded, ScrollView, can_focus=True, inherit_bindings=False):
         for column, room in self.columns():
             arrow = (up if self.reverse else down) if column.name == self.sort else ""
             title = f"{column.title}{arrow}"
-            text += (title.rjust(room) if column.right else title.ljust(room))[:room] + " "
+            text += fit(title, room, right=column.right) + " "
         return Strip([Segment(text, style)]).adjust_cell_length(width, style)
 
     def _row(self, row: RunRow, under_cursor: bool, width: int) -> Strip:
@@ -255,12 +262,11 @@ class RunList(Guarded, ScrollView, can_focus=True, inherit_bindings=False):
             if column.name == "state":
                 text = f"{self.requested[row.name]}{ellipsis()}" if row.name in self.requested else text
                 style = base + self._state_style(row)
-            text = text if len(text) <= room else text[: room - 1] + ellipsis()
-            segments.append(Segment((text.rjust(room) if column.right else text.ljust(room)) + " ", style))
+            segments.append(Segment(fit(text, room, right=column.right) + " ", style))
         return Strip(segments).adjust_cell_length(width, base)
 
     def _state_style(self, row: RunRow) -> Style:
-        if row.state in ("crashed", "stale") or row.mark in ("nan", "divergence", "disk", "overfit", "plateau"):
+        if row.state in ("crashed", "stale") or row.mark in ALARMS:
             return self._foreground("run-list--alarm")
         return self._foreground("run-list--active" if row.state in ("running", "paused") else "run-list--quiet")
 

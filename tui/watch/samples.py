@@ -1,4 +1,4 @@
-"""The samples taken at each evaluation, shown for the step under the cursor: how the text improved."""
+"""The samples of each evaluation, shown for the step at the cursor: how the text improved."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from textual.content import Content
 from textual.widgets import Static
 
 from lmcore.text import harmless
-from tui.panel import Panel
-from tui.run_data import RunData, number
+from tui.run_data import number
 from tui.theme import ascii_only
+from tui.watch.view import RunPanel, RunView
 from tui.widgets.pages import Pages
 
 
-class SamplesPanel(Panel):
+class SamplesPanel(RunPanel):
     """Texts of one run at one step."""
 
     TITLE = "Samples"
+    DEFAULT_CSS = "SamplesPanel #samples { width: 1fr; height: auto; }"
 
     def compose_panel(self) -> ComposeResult:
         with Pages():
             yield Static("", id="samples")
 
-    def show(self, data: RunData | None, step: int | None) -> None:
-        """Show the newest samples at or before `step`; None: the newest of all."""
-        with self.guard():
-            samples: list[dict[str, object]] = []
-            if data is not None:
-                with data.lock:
-                    samples = list(data.samples)
-            at = sample_step(samples, step)
-            left, right = ("<", ">") if ascii_only() else ("◀", "▶")
-            self.border_title = Content(self.TITLE if at is None else f"{self.TITLE} {left} step {at:,} {right}")
-            self.query_one("#samples", Static).update(_texts(samples, at))
+    def show(self, view: RunView) -> None:
+        """Show the newest samples at or before the cursor's step; without a cursor, the newest of all."""
+        samples: list[dict[str, object]] = []
+        if view.data is not None:
+            with view.data.lock:
+                samples = list(view.data.samples)
+        at = sample_step(samples, view.cursor_step)
+        left, right = ("<", ">") if ascii_only() else ("◀", "▶")
+        self.border_title = Content(self.TITLE if at is None else f"{self.TITLE} {left} step {at:,} {right}")
+        self.query_one("#samples", Static).update(_texts(samples, at))
 
 
 def sample_step(samples: list[dict[str, object]], step: int | None) -> int | None:
@@ -48,7 +48,7 @@ def sample_step(samples: list[dict[str, object]], step: int | None) -> int | Non
 
 def _texts(samples: list[dict[str, object]], at: int | None) -> Text:
     if at is None:
-        return Text("No samples yet: they are taken at each evaluation.", style="dim")
+        return Text("No samples yet. The run generates some at each evaluation.", style="dim")
     text = Text()
     for sample in samples:
         if number(sample.get("step")) == at:

@@ -1,13 +1,14 @@
-"""The bottom line: the keys of this screen, as many as fit, with help, palette and quit always at the right."""
+"""The bottom line: the keys that do something now, as many as fit, with help, palette and quit always at the right."""
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.widget import Widget
 
-from tui.actions import Action, actions_for, shown_key
+from tui.actions.table import Action, actions_for, shown_key
 
 ALWAYS = ("app.help", "app.palette", "app.quit")
 
@@ -17,14 +18,25 @@ class ActionBar(Widget):
 
     def __init__(self, mode: str, overrides: dict[str, str]) -> None:
         super().__init__()
+        self._state: str | None = None
         self._mode = mode
         self._overrides = overrides
         self._places: list[tuple[int, int, Action]] = []
 
+    def show_state(self, state: str | None) -> None:
+        """The state of the selected run, None without one: it decides which keys do something."""
+        if state != self._state:
+            self._state = state
+            self.refresh()
+
     def render(self) -> Text:
         variables = self.app.theme_variables
         key_style, label_style = Style(color=variables["accent"]), Style(color=variables["secondary"])
-        shown = [action for action in actions_for(self._mode) if action.footer]
+        shown = [
+            action
+            for action in actions_for(self._mode)
+            if action.footer and (not action.states or self._state in action.states)
+        ]
         always = [action for action in shown if action.id in ALWAYS]
         left = self.size.width - sum(self._width(action) for action in always)
         chosen = []
@@ -39,13 +51,13 @@ class ActionBar(Widget):
         self._places = []
         for action in [*chosen, *always]:
             start = len(text)
-            text.append(f" {shown_key(action, self._overrides)}", style=key_style)
+            text.append(f" {shown_key(action, self._overrides, footer=True)}", style=key_style)
             text.append(f" {action.label} ", style=label_style)
             self._places.append((start, len(text), action))
         return text
 
     def _width(self, action: Action) -> int:
-        return len(shown_key(action, self._overrides)) + len(action.label) + 3
+        return cell_len(shown_key(action, self._overrides, footer=True)) + len(action.label) + 3
 
     async def on_click(self, event: events.Click) -> None:
         for start, end, action in self._places:

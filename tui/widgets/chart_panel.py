@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
+from lmcore.measures import perplexity
 from tui.charts.plot import Mark, Plot, Series, x_formatter, x_reach
 from tui.charts.ticks import format_value
 from tui.charts.viewport import Viewport
-from tui.messages import CursorMoved
-from tui.panel import Panel
 from tui.run_data import METRICS, X_FIELDS, RunData, lr_changes, number
 from tui.settings import Settings
 from tui.theme import MARKERS, MARKERS_ASCII, ascii_only, series_colours
 from tui.widgets.chart_view import ChartView
+from tui.widgets.panel import Panel
 
 Choice = TypeVar("Choice")
 SMOOTHINGS = (0.0, 0.6, 0.9, 0.97)
@@ -32,6 +34,13 @@ class ChartPanel(Panel):
     """
 
     TITLE = "Curves"
+    DEFAULT_CSS = "ChartPanel #legend { height: 1; }"
+
+    @dataclass
+    class CursorMoved(Message):
+        """The cursor is at another step; None: it is hidden."""
+
+        step: int | None
 
     def __init__(self, settings: Settings, *, id: str | None = None) -> None:  # noqa: A002 (Textual's own name)
         super().__init__(id=id)
@@ -101,7 +110,7 @@ class ChartPanel(Panel):
         val = data.curve(self.metric, "val")
         if val is not None and len(val):
             series.append(
-                Series(f"{name} valid", data.x("val", self.x_kind), val, slot, marker, dashed=True, mark_points=True)
+                Series(f"{name} val", data.x("val", self.x_kind), val, slot, marker, dashed=True, mark_points=True)
             )
         return series
 
@@ -116,7 +125,7 @@ class ChartPanel(Panel):
                     "best",
                     data,
                     number(data.best.get("step")),
-                    math.exp(value) if METRICS[self.metric].exponential else value,
+                    perplexity(value) if METRICS[self.metric].exponential else value,
                 )
             )
         return [mark for mark in marks if mark is not None]
@@ -150,7 +159,7 @@ class ChartPanel(Panel):
         for name, slot in self.slots.items():
             legend.append(f"{markers[slot % MAX_SERIES]} {name}  ", style=colours[slot % MAX_SERIES])
         train, valid, best, warned, lr = ("...", "-o-", "*", "!", "v") if ascii_only() else ("──", "╌●╌", "★", "⚠", "▾")
-        said = [f"{train} train", f"{valid} valid"] if METRICS[self.metric].train and METRICS[self.metric].val else []
+        said = [f"{train} train", f"{valid} val"] if METRICS[self.metric].train and METRICS[self.metric].val else []
         kinds = {mark.kind for mark in self._plot.marks}
         said += [
             text
@@ -171,8 +180,8 @@ class ChartPanel(Panel):
         for name, data in shown.items():
             with data.lock:
                 read = [
-                    f"{word} {format_value(value)}"
-                    for split, word in (("train", "train"), ("val", "valid"))
+                    f"{split} {format_value(value)}"
+                    for split in ("train", "val")
                     if (value := self._value_at(data, split, x)) is not None
                 ]
             if read:
@@ -242,7 +251,7 @@ class ChartPanel(Panel):
         first = next((self._data[name] for name in self.slots if name in self._data), None)
         self.cursor_step = None if x is None or first is None else first.step_at(x, self.x_kind)
         self.redraw()
-        self.post_message(CursorMoved(self.cursor_step))
+        self.post_message(self.CursorMoved(self.cursor_step))
 
     def set_cursor_step(self, step: int | None) -> None:
         """Put the cursor at a step."""

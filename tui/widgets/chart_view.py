@@ -10,8 +10,8 @@ from textual.message import Message
 from textual.strip import Strip
 
 from tui.charts import plot as charts
-from tui.panel import Guarded
 from tui.theme import ascii_only, series_colours
+from tui.widgets.panel import Guarded
 
 
 class ChartView(Guarded):

@@ -1,4 +1,4 @@
-"""Pick from a list: one thing, or several up to a limit."""
+"""Choose from a list: one line, or several up to a limit."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.theme import ascii_only
+from tui.widgets.cells import fit
 from tui.widgets.dialogs import Dialog
 
 
@@ -31,7 +33,7 @@ class Choose(Dialog[list[str]]):
     at the cursor).
     """
 
-    BINDINGS: ClassVar[list[Binding]] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "move(1)", "down"),
         Binding("up", "move(-1)", "up"),
         Binding("space", "mark", "mark"),
@@ -51,12 +53,12 @@ class Choose(Dialog[list[str]]):
         self._first = chosen[0] if chosen else None
 
     def compose(self) -> ComposeResult:
-        several = f"space mark (at most {self._most}) · " if self._most > 1 else ""
+        several = f"space: mark (at most {self._most}) · " if self._most > 1 else ""
         with Vertical():
             yield Static(self._question, classes="question", markup=False)
-            yield Input(placeholder="/ find")
+            yield Input(placeholder="/ Find")
             yield OptionList(markup=False)
-            yield Static(f"{several}enter choose · esc leave", classes="keys", markup=False)
+            yield Static(f"{several}enter: choose · esc: cancel", classes="keys", markup=False)
 
     def on_mount(self) -> None:
         self._fill("")
@@ -70,10 +72,10 @@ class Choose(Dialog[list[str]]):
         options.highlighted = None if not ids else ids.index(self._first) if self._first in ids else 0
 
     def _line(self, choice: Choice) -> Content:
-        width = max(len(other.name) for other in self._choices)
+        width = max(cell_len(other.name) for other in self._choices)
         on, off = ("[x] ", "[ ] ") if ascii_only() else ("● ", "○ ")
         mark = "" if self._most == 1 else on if choice.id in self.marked else off
-        return Content.assemble(f"{mark}{choice.name:<{width}}  ", (choice.about, "$secondary"))
+        return Content.assemble(f"{mark}{fit(choice.name, width)}  ", (choice.about, "$secondary"))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._fill(event.value)
@@ -95,7 +97,7 @@ class Choose(Dialog[list[str]]):
             options.highlighted = ((options.highlighted or 0) + by) % options.option_count
 
     def action_mark(self) -> None:
-        """Mark the line at the cursor, or take its mark away."""
+        """Mark the line at the cursor, or remove its mark."""
         options = self.query_one(OptionList)
         option = options.highlighted_option
         if self._most == 1 or option is None or option.id is None:
@@ -105,7 +107,7 @@ class Choose(Dialog[list[str]]):
         elif len(self.marked) < self._most:
             self.marked.append(option.id)
         else:
-            self.app.notify(f"At most {self._most} can be chosen: take another mark away first.", severity="warning")
+            self.app.notify(f"At most {self._most} can be chosen. Unmark one first (space).", severity="warning")
         choice = next(choice for choice in self._choices if choice.id == option.id)
         options.replace_option_prompt(option.id, self._line(choice))
 

@@ -1,4 +1,4 @@
-"""Questions before something happens: yes or no, and another name."""
+"""Questions before something happens: yes or no, and a name."""
 
 from __future__ import annotations
 
@@ -6,18 +6,31 @@ from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from lmcore.errors import LmError
+
 Answer = TypeVar("Answer")
 
 
-class Dialog(ModalScreen[Answer]):
-    """A box in the middle of the screen; escape answers nothing."""
+def name_problem(name: str) -> str:
+    """Why this cannot be the name of a run; an empty text when it can."""
+    from lmcore.runs.store import check_name
 
-    BINDINGS: ClassVar[list[Binding]] = [Binding("escape", "cancel", "cancel")]
+    try:
+        check_name(name)
+    except LmError as error:
+        return str(error)
+    return ""
+
+
+class Dialog(ModalScreen[Answer]):
+    """A box in the middle of the screen; escape cancels."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel")]
 
     def action_cancel(self) -> None:
         """Close without an answer."""
@@ -27,7 +40,7 @@ class Dialog(ModalScreen[Answer]):
 class Confirm(Dialog[bool]):
     """A question with yes and no; the safe answer has the focus."""
 
-    BINDINGS: ClassVar[list[Binding]] = [Binding("y", "yes", "yes"), Binding("n", "cancel", "no")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", "yes"), Binding("n", "cancel", "no")]
 
     def __init__(self, question: str, yes: str) -> None:
         super().__init__()
@@ -38,7 +51,7 @@ class Confirm(Dialog[bool]):
             yield Static(self._question, classes="question", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button(f"{self._yes} (y)", id="yes", variant="error", compact=True)
-                yield Button("Keep (n)", id="no", compact=True)
+                yield Button("Cancel (n)", id="no", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#no").focus()

@@ -1,13 +1,16 @@
-"""The top line: the five screens as tabs, and what is going on at the right."""
+"""The top line: the five screens as tabs, and the state of runs and machine at the right."""
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.actions import MODES, find_action
+from tui.actions.table import MODES, find_action
 from tui.theme import ascii_only
 
 
@@ -26,8 +29,28 @@ class ModeTab(Static):
         await self.run_action(f"app.open('{self.mode}')")
 
 
+class Status(Widget):
+    """Short texts, the most important first; those that do not fit at the end are left out."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 (Textual's own name)
+        super().__init__(id=id)
+        self._parts: list[str] = []
+
+    def show(self, parts: list[str]) -> None:
+        """Set the texts."""
+        self._parts = list(parts)
+        self.refresh()
+
+    def render(self) -> Content:
+        between = " | " if ascii_only() else " · "
+        parts = self._parts
+        while len(parts) > 1 and cell_len(between.join(parts)) > self.content_size.width:
+            parts = parts[:-1]
+        return Content(between.join(parts))
+
+
 class Header(Horizontal):
-    """One line: `lm`, the tabs, and the status text of the app."""
+    """One line: `lm`, the tabs, and the status."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
@@ -37,8 +60,8 @@ class Header(Horizontal):
         yield Static("lm", id="brand")
         for mode in MODES:
             yield ModeTab(mode, active=mode == self.mode)
-        yield Static("", id="status", markup=False)
+        yield Status(id="status")
 
-    def show_status(self, text: str) -> None:
-        """Set the text at the right end."""
-        self.query_one("#status", Static).update(text)
+    def show_status(self, parts: list[str]) -> None:
+        """Set the texts at the right end, the most important first."""
+        self.query_one(Status).show(parts)

@@ -7,18 +7,18 @@ from typing import ClassVar
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.actions import actions_for, help_sections, shown_key
+from tui.actions.table import actions_for, help_sections, shown_key
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys of the screen below; escape, q or ? closes it."""
+    """The keys of the screen behind it; escape, q or ? closes it."""
 
-    BINDINGS: ClassVar[list[Binding]] = [Binding("escape,q,question_mark", "app.pop_screen", "close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "app.pop_screen", "close")]
 
     def __init__(self, mode: str, overrides: dict[str, str]) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll() as scroll:
             scroll.border_title = "Keys"
-            scroll.border_subtitle = "esc close"
+            scroll.border_subtitle = "esc: close"
             for title, actions in help_sections(actions_for(self._mode)).items():
                 yield Static(Text(title, style="bold"))
                 table = Table.grid(padding=(0, 2))

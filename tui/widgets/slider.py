@@ -109,7 +109,7 @@ class Slider(Widget, can_focus=True):
         )
 
     def _bar(self) -> tuple[int, int]:
-        """First column and width of the bar; what is left of the width after the label and seven columns for the value."""
+        """First column and width of the bar: the label stands before it, seven columns for the value behind it."""
         start = min(len(self.label) + 1, 13)
         return start, max(self.content_size.width - start - 7, 4)
 

@@ -1,4 +1,4 @@
-"""What the machine does, read in the background for the header and the GPU screen."""
+"""Load and memory of the machine, read in the background for the header and the Machine screen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lmcore.telemetry import Cpu, GpuReport, Process, cpu, gpus, process
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One reading: the cards, the processor, and the processes of our active runs by run name."""
+    """One reading: the GPUs, the CPU, and the processes of the active runs by run name."""
 
     time: float
     gpus: GpuReport
@@ -18,7 +18,7 @@ class Snapshot:
 
     @property
     def headline(self) -> str:
-        """The busiest card, else the processor, in a few characters."""
+        """Load of the busiest GPU, else of the CPU, in a few characters."""
         busy = [gpu for gpu in self.gpus.gpus if gpu.utilization is not None]
         if busy:
             gpu = max(busy, key=lambda card: card.utilization or 0.0)
@@ -27,6 +27,6 @@ class Snapshot:
 
 
 def read(time: float, pids: dict[str, int]) -> Snapshot:
-    """Read everything now; `pids` are the processes of our runs."""
+    """Read everything now; `pids` are the processes of the active runs."""
     found = {name: process(pid) for name, pid in pids.items()}
     return Snapshot(time, gpus(), cpu(), {name: seen for name, seen in found.items() if seen is not None})

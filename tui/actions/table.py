@@ -1,4 +1,4 @@
-"""Every action of the screen, once: bindings, footer, help, command palette and docs/tui.md are made from this table."""
+"""Every action of the screens, once: bindings, footer, help, palette and docs/tui.md are made from this table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
-MODES = ("watch", "presets", "write", "compare", "gpu")
+MODES = ("watch", "presets", "generate", "compare", "machine")
 """The five screens, in the order of their keys 1 to 5."""
 
 SWALLOWED_KEYS = frozenset(
@@ -18,7 +18,7 @@ SWALLOWED_KEYS = frozenset(
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that a person can ask for.
+    """One thing that a user can do.
 
     Attributes:
         id: Unique name, `screen.verb` or `app.verb`; key overrides in the settings refer to it.
@@ -29,6 +29,8 @@ class Action:
         screens: The screens that have it; empty: all.
         footer: Whether the footer has room for it.
         shown_key: How the key is written, where its name is not what a keyboard says.
+        footer_key: How the footer writes it, where one entry stands for two actions.
+        states: The states of the selected run in which the action can do something; empty: all.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Action:
     screens: tuple[str, ...] = ()
     footer: bool = True
     shown_key: str = ""
+    footer_key: str = ""
+    states: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -51,29 +55,47 @@ class Action:
         return tuple(key.strip() for key in self.key.split(","))
 
 
-RUN_SCREENS = ("watch", "compare", "gpu")
+ACTIVE_STATES = ("running", "paused", "stale")
+RUN_SCREENS = ("watch", "compare", "machine")
 
 ACTIONS: tuple[Action, ...] = (
-    # Watch: steer the run under the cursor.
+    # The selected run.
     Action(
-        "run.pause", "p", "run_request('pause')", "pause", "Ask the run to pause after its current step.", RUN_SCREENS
+        "run.pause",
+        "p",
+        "run_request('pause')",
+        "pause",
+        "Pause the run after its current step.",
+        RUN_SCREENS,
+        states=("running", "stale"),
     ),
-    Action("run.resume", "u", "run_request('resume')", "resume", "Ask a paused run to go on.", RUN_SCREENS),
+    Action(
+        "run.resume", "u", "run_request('resume')", "resume", "Resume a paused run.", RUN_SCREENS, states=("paused",)
+    ),
     Action(
         "run.checkpoint",
         "c",
         "run_request('checkpoint')",
         "checkpoint",
-        "Ask the run to save a checkpoint now.",
+        "Save a checkpoint now.",
         RUN_SCREENS,
+        states=ACTIVE_STATES,
     ),
-    Action("run.stop", "s", "run_request('stop')", "stop", "Ask the run to save and stop.", RUN_SCREENS),
+    Action(
+        "run.stop",
+        "s",
+        "run_request('stop')",
+        "stop",
+        "Save a checkpoint and stop the run.",
+        RUN_SCREENS,
+        states=ACTIVE_STATES,
+    ),
     Action(
         "run.rename",
         "N",
         "rename_run",
         "rename",
-        "Give a run that is not running another name.",
+        "Rename a run that is not training.",
         RUN_SCREENS,
         footer=False,
     ),
@@ -82,30 +104,37 @@ ACTIONS: tuple[Action, ...] = (
         "delete,D",
         "delete_run",
         "delete",
-        "Delete a run and its checkpoints; asks first.",
+        "Delete a run and its checkpoints, after confirmation.",
         RUN_SCREENS,
         footer=False,
         shown_key="D",
     ),
-    # Watch: the chart.
+    # The chart.
     Action(
         "chart.x_axis", "x", "chart('x')", "x-axis", "Next x-axis: step, epoch, tokens, time.", ("watch", "compare")
     ),
-    Action("chart.y_scale", "y", "chart('log')", "y log", "Logarithmic or linear y-axis.", ("watch", "compare")),
+    Action(
+        "chart.y_scale",
+        "y",
+        "chart('log')",
+        "y log",
+        "Switch the y-axis between logarithmic and linear.",
+        ("watch", "compare"),
+    ),
     Action(
         "chart.smooth",
         "m",
         "chart('smooth')",
         "smooth",
-        "Next smoothing: none, 0.6, 0.9, 0.97; the raw curve stays as a ghost.",
+        "Next smoothing of the train curve: none, 0.6, 0.9, 0.97; the raw curve stays visible behind it.",
         ("watch", "compare"),
     ),
     Action(
         "chart.metric",
         "v",
         "chart('metric')",
-        "curve",
-        "Next curve: perplexity, loss, learning rate, gradient norm, tokens per second, accuracy.",
+        "metric",
+        "Next metric: perplexity, loss, learning rate, gradient norm, tokens per second, accuracy.",
         ("watch", "compare"),
     ),
     Action(
@@ -115,7 +144,8 @@ ACTIONS: tuple[Action, ...] = (
         "zoom",
         "Zoom in around the cursor.",
         ("watch",),
-        shown_key="+/-",
+        shown_key="+",
+        footer_key="+/-",
     ),
     Action(
         "chart.zoom_out",
@@ -127,7 +157,7 @@ ACTIONS: tuple[Action, ...] = (
         footer=False,
         shown_key="-",
     ),
-    Action("chart.zoom_reset", "0", "zoom_reset", "all", "Show the whole curve again.", ("watch",), footer=False),
+    Action("chart.zoom_reset", "0", "zoom_reset", "all", "Show the whole curve.", ("watch",), footer=False),
     Action(
         "chart.pan_left",
         "shift+left,less_than_sign",
@@ -153,45 +183,55 @@ ACTIONS: tuple[Action, ...] = (
         "left",
         "cursor(-1)",
         "cursor",
-        "Move the reading cursor left; the samples follow it.",
+        "Move the chart cursor left; the samples follow it.",
         ("watch",),
-        shown_key="←→",
+        shown_key="←",
+        footer_key="←→",
     ),
     Action(
         "chart.cursor_right",
         "right",
         "cursor(1)",
         "cursor right",
-        "Move the reading cursor right; the samples follow it.",
+        "Move the chart cursor right; the samples follow it.",
         ("watch",),
         footer=False,
         shown_key="→",
     ),
-    # Watch: the list of runs.
-    Action("runs.up", "up,k", "move(-1)", "up", "Go to the run above.", ("watch",), footer=False, shown_key="↑ k"),
-    Action("runs.down", "down,j", "move(1)", "down", "Go to the run below.", ("watch",), footer=False, shown_key="↓ j"),
+    # The list of runs.
+    Action("runs.up", "up,k", "move(-1)", "up", "Select the run above.", ("watch",), footer=False, shown_key="↑ k"),
     Action(
-        "runs.page_up", "pageup", "move(-10)", "ten up", "Go ten runs up.", ("watch",), footer=False, shown_key="pgup"
+        "runs.down", "down,j", "move(1)", "down", "Select the run below.", ("watch",), footer=False, shown_key="↓ j"
+    ),
+    Action(
+        "runs.page_up",
+        "pageup",
+        "move(-10)",
+        "ten up",
+        "Move the selection up by ten runs.",
+        ("watch",),
+        footer=False,
+        shown_key="pgup",
     ),
     Action(
         "runs.page_down",
         "pagedown",
         "move(10)",
         "ten down",
-        "Go ten runs down.",
+        "Move the selection down by ten runs.",
         ("watch",),
         footer=False,
         shown_key="pgdn",
     ),
-    Action("runs.first", "home", "move_to(0)", "first", "Go to the first run.", ("watch",), footer=False),
-    Action("runs.last", "end", "move_to(1000000)", "last", "Go to the last run.", ("watch",), footer=False),
-    Action("runs.open", "enter", "open_run", "open", "Show this run alone.", ("watch",)),
+    Action("runs.first", "home", "move_to(0)", "first", "Select the first run.", ("watch",), footer=False),
+    Action("runs.last", "end", "move_to(1000000)", "last", "Select the last run.", ("watch",), footer=False),
+    Action("runs.open", "enter", "open_run", "open", "Show only this run on the chart.", ("watch",)),
     Action(
         "runs.overlay",
         "space",
         "toggle_overlay",
         "overlay",
-        "Add the run under the cursor to the chart, or take it away.",
+        "Add the selected run to the chart or the comparison, or remove it.",
         ("watch", "compare"),
     ),
     Action(
@@ -199,22 +239,27 @@ ACTIONS: tuple[Action, ...] = (
         "slash",
         "filter_runs",
         "filter",
-        "Show only runs whose name, state or architecture contains a text.",
+        "Show only the runs that match a text: name, state, architecture, optimizer, corpus or warning.",
         ("watch",),
         shown_key="/",
     ),
     Action("runs.sort", "o", "cycle_sort", "sort", "Sort the runs by the next column.", ("watch",), footer=False),
+    Action("runs.reverse", "O", "reverse_sort", "reverse", "Reverse the sort order.", ("watch",), footer=False),
     Action(
-        "runs.reverse", "O", "reverse_sort", "reverse", "Turn the order of the runs round.", ("watch",), footer=False
+        "runs.generate",
+        "g",
+        "generate_with_run",
+        "generate",
+        "Generate text with the best checkpoint of this run.",
+        RUN_SCREENS,
     ),
-    Action("runs.write", "g", "write_with_run", "write", "Write with the best checkpoint of this run.", RUN_SCREENS),
     # Presets.
     Action(
         "presets.start",
         "s",
         "start",
         "start",
-        "Train this preset, with the changes made here, as a new run (enter on the list).",
+        "Train this preset, with your changes, as a new run (Enter in the list).",
         ("presets",),
     ),
     Action(
@@ -222,7 +267,7 @@ ACTIONS: tuple[Action, ...] = (
         "e",
         "edit",
         "edit",
-        "Change the setting at the cursor (enter on the settings); esc takes the change back.",
+        "Edit the selected setting (Enter in the settings); Esc discards the edit.",
         ("presets",),
     ),
     Action(
@@ -230,107 +275,159 @@ ACTIONS: tuple[Action, ...] = (
         "space",
         "next_value",
         "next value",
-        "Next value of a setting that has only a few.",
+        "Next value of a setting that has a fixed set of values.",
         ("presets",),
     ),
-    Action("presets.corpus", "c", "choose_corpus", "corpus", "Pick the text to train on.", ("presets",)),
-    Action("presets.differ", "d", "differ", "differ", "Show what differs from another preset or run.", ("presets",)),
-    Action("presets.reset", "r", "reset", "reset", "Take back the change of the setting at the cursor.", ("presets",)),
-    Action("presets.reset_all", "R", "reset_all", "reset all", "Take back all changes.", ("presets",), footer=False),
+    Action("presets.corpus", "c", "choose_corpus", "corpus", "Choose the corpus to train on.", ("presets",)),
+    Action("presets.differ", "d", "differ", "diff", "Show the differences from another preset or run.", ("presets",)),
+    Action(
+        "presets.reset", "r", "reset", "reset", "Reset the selected setting to the value of the preset.", ("presets",)
+    ),
+    Action(
+        "presets.reset_all",
+        "R",
+        "reset_all",
+        "reset all",
+        "Reset all settings to the values of the preset.",
+        ("presets",),
+        footer=False,
+    ),
+    Action(
+        "presets.all",
+        "h",
+        "toggle_all",
+        "all settings",
+        "Show or hide the settings that have no effect with this configuration.",
+        ("presets",),
+    ),
     # Compare.
     Action("compare.runs", "a", "choose_runs", "runs", "Choose the runs to compare.", ("compare",)),
-    # Write.
+    # Generate.
     Action(
-        "write.checkpoints",
+        "generate.checkpoints",
         "a",
         "choose_checkpoints",
         "checkpoints",
-        "Choose up to four checkpoints that write side by side.",
-        ("write",),
+        "Choose up to four checkpoints that generate side by side.",
+        ("generate",),
     ),
     Action(
-        "write.again",
-        "w",
-        "write",
-        "write",
-        "Write from the prompt with every chosen checkpoint (enter in the prompt).",
-        ("write",),
+        "generate.again",
+        "g",
+        "generate",
+        "generate",
+        "Generate from the prompt with every chosen checkpoint (Enter in the prompt).",
+        ("generate",),
     ),
     Action(
-        "write.earlier",
+        "generate.earlier",
         "up",
         "prompt_history(1)",
         "earlier prompt",
-        "In the prompt: the one before.",
-        ("write",),
+        "Previous prompt (while the prompt has the focus).",
+        ("generate",),
         footer=False,
         shown_key="↑",
     ),
     Action(
-        "write.later",
+        "generate.later",
         "down",
         "prompt_history(-1)",
         "later prompt",
-        "In the prompt: the one after.",
-        ("write",),
+        "Next prompt (while the prompt has the focus).",
+        ("generate",),
         footer=False,
         shown_key="↓",
     ),
     Action(
-        "write.token_left",
+        "generate.token_left",
         "left",
         "token(-1)",
         "token",
-        "Move the cursor to the token before; its alternatives are shown.",
-        ("write",),
-        shown_key="←→",
+        "Move the cursor to the previous token and show its alternatives.",
+        ("generate",),
+        shown_key="←",
+        footer_key="←→",
     ),
     Action(
-        "write.token_right",
+        "generate.token_right",
         "right",
         "token(1)",
         "next token",
-        "Move the cursor to the next token.",
-        ("write",),
+        "Move the cursor to the next token and show its alternatives.",
+        ("generate",),
         footer=False,
         shown_key="→",
     ),
     Action(
-        "write.copy",
+        "generate.copy",
         "c",
         "copy",
         "copy",
-        "Copy the text at the cursor, or the first one, through the terminal.",
-        ("write",),
+        "Copy the text at the cursor, or the first one, to the clipboard.",
+        ("generate",),
     ),
-    Action("write.keep", "k", "keep", "keep", "Append the text to kept-samples.jsonl in its run's folder.", ("write",)),
-    Action("write.tint", "i", "tint", "tint", "Tint tokens by their probability, or show plain text.", ("write",)),
-    # GPU.
-    Action("gpu.next_run", "n", "next_run", "next run", "Show the memory of the next run that is training.", ("gpu",)),
-    Action("gpu.restart", "r", "restart_record", "restart", "Begin histories and averages anew.", ("gpu",)),
+    Action(
+        "generate.keep",
+        "k",
+        "keep",
+        "keep",
+        "Append the text to kept-samples.jsonl in the folder of its run.",
+        ("generate",),
+    ),
+    Action(
+        "generate.tint",
+        "i",
+        "tint",
+        "tint",
+        "Colour the tokens by their probability, or show plain text.",
+        ("generate",),
+    ),
+    # Machine.
+    Action(
+        "machine.next_run",
+        "n",
+        "next_run",
+        "next run",
+        "Show the memory of the next run that is training.",
+        ("machine",),
+    ),
+    Action("machine.restart", "r", "restart_record", "reset", "Reset the histories and averages.", ("machine",)),
     # Everywhere.
     Action("app.watch", "1", "app.open('watch')", "Watch", "Open Watch: runs, curves, samples.", footer=False),
     Action(
-        "app.presets", "2", "app.open('presets')", "Presets", "Open Presets: choose, change and start.", footer=False
+        "app.presets", "2", "app.open('presets')", "Presets", "Open Presets: choose, edit and train one.", footer=False
     ),
     Action(
-        "app.write", "3", "app.open('write')", "Write", "Open Write: a prompt and up to four checkpoints.", footer=False
+        "app.generate",
+        "3",
+        "app.open('generate')",
+        "Generate",
+        "Open Generate: one prompt, up to four checkpoints.",
+        footer=False,
     ),
     Action(
         "app.compare",
         "4",
         "app.open('compare')",
         "Compare",
-        "Open Compare: one table of the chosen runs.",
+        "Open Compare: the chosen runs in one table.",
         footer=False,
     ),
-    Action("app.gpu", "5", "app.open('gpu')", "GPU", "Open GPU: cards, processes and memory.", footer=False),
+    Action(
+        "app.machine",
+        "5",
+        "app.open('machine')",
+        "Machine",
+        "Open Machine: GPUs, CPU, processes and memory.",
+        footer=False,
+    ),
     Action(
         "app.leave",
         "escape",
         "leave",
         "leave",
-        "Leave a field, hide the cursor, stop writing: one step back.",
+        "Go back one step: stop generating, hide the cursor, or leave a field.",
         footer=False,
         shown_key="esc",
     ),
@@ -357,13 +454,13 @@ ACTIONS: tuple[Action, ...] = (
         "l",
         "app.cycle_layout",
         "layout",
-        "Next layout: all panels, large curve, or one panel at a time.",
+        "Next layout: all panels, a large curve, or one panel at a time.",
         footer=False,
     ),
-    Action("app.theme", "t", "app.toggle_theme", "theme", "Light or dark colours.", footer=False),
-    Action("app.help", "question_mark", "app.help", "help", "Every key and what it does.", shown_key="?"),
+    Action("app.theme", "t", "app.toggle_theme", "theme", "Switch between light and dark colours.", footer=False),
+    Action("app.help", "question_mark", "app.help", "help", "Show every key and what it does.", shown_key="?"),
     Action("app.palette", "ctrl+p", "app.command_palette", "commands", "Find any action by name.", shown_key="^p"),
-    Action("app.quit", "q,ctrl+q", "app.quit", "quit", "Close the screen; training goes on.", shown_key="q"),
+    Action("app.quit", "q,ctrl+q", "app.quit", "quit", "Close the screen; training continues.", shown_key="q"),
 )
 
 
@@ -388,11 +485,13 @@ def bindings_for(mode: str) -> list[Binding]:
     ]
 
 
-def shown_key(action: Action, overrides: dict[str, str] | None = None) -> str:
-    """The key as a person reads it: `+` rather than `plus`."""
+def shown_key(action: Action, overrides: dict[str, str] | None = None, *, footer: bool = False) -> str:
+    """The key as it is written for people: `+` rather than `plus`."""
     names = {"delete": "del", "space": "space", "escape": "esc"}
     if overrides and action.id in overrides:
         return overrides[action.id]
+    if footer and action.footer_key:
+        return action.footer_key
     return action.shown_key or " ".join(names.get(key, key) for key in action.keys)
 
 
@@ -417,12 +516,12 @@ def help_sections(actions: Iterable[Action] = ACTIONS) -> dict[str, list[Action]
 
 
 SECTION_TITLES = {
-    "run": "A run",
-    "chart": "The chart",
-    "runs": "The list of runs",
+    "run": "Selected run",
+    "chart": "Chart",
+    "runs": "List of runs",
     "presets": "Presets",
-    "write": "Write",
+    "generate": "Generate",
     "compare": "Compare",
-    "gpu": "GPU",
+    "machine": "Machine",
     "app": "Everywhere",
 }

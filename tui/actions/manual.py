@@ -1,13 +1,13 @@
-"""docs/tui.md's list of keys, made from the table of actions: `python -m tui.keys docs/tui.md` brings it up to date."""
+"""The list of keys in docs/tui.md: `python -m tui.actions.manual docs/tui.md` makes it from the table of actions."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from tui.actions import ACTIONS, MODES, help_sections, shown_key
+from tui.actions.table import ACTIONS, MODES, help_sections, shown_key
 
-BEGIN, END = "<!-- keys: made by `python -m tui.keys docs/tui.md` -->", "<!-- end of keys -->"
+BEGIN, END = "<!-- keys: made by `python -m tui.actions.manual docs/tui.md` -->", "<!-- end of keys -->"
 
 
 def key_tables() -> str:
@@ -23,7 +23,7 @@ def key_tables() -> str:
 
 
 def _screens(screens: tuple[str, ...]) -> str:
-    return ", ".join({"gpu": "GPU"}.get(mode, mode.capitalize()) for mode in MODES if mode in screens) or "every screen"
+    return ", ".join(mode.capitalize() for mode in MODES if mode in screens) or "every screen"
 
 
 def with_keys(manual: str) -> str:

@@ -80,11 +80,12 @@ class Panel(Guarded, Vertical):
     def show_error(self, error: Exception) -> None:
         """Replace the content by one sentence on the failure."""
         from lmcore.errors import LmError
+        from tui.settings import state_dir
 
         said = str(error) if isinstance(error, LmError) else f"{type(error).__name__}: {error}"
         self.broken = True
         # Later, because a failure may come from rendering, where the layout must not change.
-        self.call_later(self._show_error, f"This panel failed: {said}\nDetails are in the log file; the rest goes on.")
+        self.call_later(self._show_error, f"Error in this panel: {said}\nDetails are in {state_dir() / 'tui.log'}.")
 
     def _show_error(self, text: str) -> None:
         self.add_class("-failed")

@@ -1,4 +1,4 @@
-"""What was asked of runs, until they answer: requested, acknowledged, then done or refused."""
+"""Requests to runs until they are answered: requested, acknowledged, then done or refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Request:
         return f"{self.action}: {self.state}" + (f" ({self.note})" if self.note else "")
 
 
-class Requests:
+class PendingRequests:
     """The requests of this session, in order."""
 
     def __init__(self) -> None:
