@@ -1,4 +1,4 @@
-"""Key latency while text is generated: `python benchmarks/tui_generate_benchmark.py [--columns N] [--json]`.
+"""How long a key waits while text is generated: `python benchmarks/tui_generate_benchmark.py [--columns N] [--json]`.
 
 In a real terminal, N checkpoints (4 layers, 128 wide, 65 characters) generate side by side; letters that no model
 generates are typed into the prompt, and the time until each is painted is measured. Target: 50 ms.
@@ -33,7 +33,7 @@ def make_checkpoints(root: Path, columns: int) -> list[str]:
         {"model.n_layer": 4, "model.n_embd": 128, "model.n_head": 4, "tokenizer.kind": "char"}
     )
     tokenizer = char_tokenizer([string.printable])
-    names = [f"writer{number}" for number in range(columns)]
+    names = [f"random{number}" for number in range(columns)]
     for seed, name in enumerate(names):
         run = create_run(name, config, {}, root)
         model = build_model(config.model, tokenizer.vocab_size, seed=seed)
@@ -52,9 +52,9 @@ def measure(work: Path, columns: int) -> list[float]:
     names = make_checkpoints(work / "runs", columns)
     (work / "state").mkdir()
     remembered = {
-        "mode": "write",
+        "mode": "generate",
         "sources": [f"{name}:best" for name in names],
-        "write": {"max_new_tokens": 100_000.0},
+        "generate": {"max_new_tokens": 100_000.0},
     }
     (work / "state" / "tui.json").write_text(json.dumps(remembered), encoding="utf-8")
     terminal = Terminal(work / "runs", work / "state")
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="lm-write-"))
+    work = Path(tempfile.mkdtemp(prefix="lm-generate-"))
     try:
         times = sorted(measure(work, options.columns))
     finally:
