@@ -1,4 +1,4 @@
-"""Key latency while text is generated: `python benchmarks/tui_generate_benchmark.py [--columns N] [--json]`.
+"""How long a key waits while text is generated: `python benchmarks/tui_generate_benchmark.py [--columns N] [--json]`.
 
 In a real terminal, N checkpoints (4 layers, 128 wide, 65 characters) generate side by side; letters that no model
 generates are typed into the prompt, and the time until each is painted is measured. Target: 50 ms.

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub, which reads it only then
+# Before anything imports torch: models this small are faster on one thread, and threads that wait for each other on a
+# busy machine make the suite several times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

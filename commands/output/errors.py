@@ -140,8 +140,8 @@ def _nearest(context: Any, kind: str, name: str) -> str:
         return (
             f"Did you mean '{meant}'?" if meant.split(" ")[0] in commands else did_you_mean(name, commands, cutoff=0.7)
         )
-    parameters = context.command.get_params(context)
-    options = [option for parameter in parameters for option in parameter.opts if option.startswith("--")]
+    spellings = [parameter.opts + parameter.secondary_opts for parameter in context.command.get_params(context)]
+    options = [option for spelling in spellings for option in spelling if option.startswith("--")]
     bare = name.strip("-")
     # Without the dashes, which make any two options look alike.
     near = did_you_mean(bare, [option.strip("-") for option in options], cutoff=0.75)

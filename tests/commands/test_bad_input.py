@@ -156,7 +156,7 @@ def test_a_device_that_is_not_there_leaves_no_run(lm: Lm, text_file: Path) -> No
         "cuda:99",
     )
     assert answer.code == 2
-    assert "no device 'cuda:99'" in answer.err
+    assert "The device 'cuda:99' is not available" in answer.err
     assert not (Path(os.environ["LM_RUNS"]) / "mine").exists()
 
 

@@ -205,7 +205,7 @@ def test_watch_says_how_an_ended_run_stands(lm: Lm, runs: Path) -> None:
     lines = lm("watch", "tiny").out.splitlines()
     assert lines[0] == "tiny is finished"
     assert lines[-1].startswith("finished at step 60: done")
-    assert any(line.startswith("final test (checkpoint of step") for line in lines)
+    assert any(line.startswith("test at step") for line in lines)
 
 
 def test_control_of_an_ended_run(lm: Lm, runs: Path) -> None:

@@ -68,12 +68,10 @@ def test_the_score_of_the_best_checkpoint_is_a_figure_and_no_point_of_the_curve(
     assert "val perplexity 9.49 at step 10, on 5,000 tokens" in out
     assert "test perplexity 8.37, on 4,000 tokens" in out
     said = lm("watch", "a", "--once").out.splitlines()
-    scored_again = ["val at step 10", "test at step 10"]
-    if marked:
-        scored_again = ["final val (checkpoint of step 10)", "final test (checkpoint of step 10)"]
     assert [line.split(":")[0] for line in said if " step " in line and not line.startswith("step")] == [
         "val at step 30",
-        *scored_again,
+        "val at step 10",
+        "test at step 10",
         "finished at step 30",
     ]
 

@@ -421,7 +421,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(configure: Configu
         "Nothing says when": {"training.max_steps": 0},
         "vocabulary": {"model.vocab_size": 5},
         "window": {"model.block_size": 100_000},
-        "no device": {"training.device": "cuda:9"},
+        "not available": {"training.device": "cuda:9"},
         "cosine": {"training.max_steps": 0, "training.max_minutes": 1, "schedule.name": "cosine"},
     }
     for number, (message, settings) in enumerate(cases.items()):
