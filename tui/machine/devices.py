@@ -69,8 +69,8 @@ class ProcessList(Static):
         if not lines:
             self.update(Content.styled(empty, "$secondary"))
             return
-        ours = "  * lm" if ascii_only() else "  ● lm"
-        room = max(self.size.width - 9 - 10 * len(titles) - len(ours), 12)
+        mark = "  * lm" if ascii_only() else "  ● lm"
+        room = max(self.size.width - 9 - 10 * len(titles) - len(mark), 12)
         head = f"{'pid':>7}  {'process':<{room}}" + "".join(f"{title:>10}" for title in titles)
         rows = [Content.styled(head, "$secondary")]
         for line in lines:
@@ -78,7 +78,7 @@ class ProcessList(Static):
             name = f"lm train {line.run}" if line.run else harmless(line.name, keep_newlines=False)
             text = f"{line.pid:>7}  {fit(name, room)}" + "".join(f"{figure:>10}" for figure in line.figures)
             style = "bold $foreground" if line.run and line.run == chosen else "$foreground"
-            rows.append(Content.assemble((text, style), (ours if line.run else "", "$accent")))
+            rows.append(Content.assemble((text, style), (mark if line.run else "", "$accent")))
         self.update(Content("\n").join(rows))
 
     def on_click(self, event: events.Click) -> None:
