@@ -22,6 +22,7 @@ from tui.app import LmApp
 from tui.machine.devices import CpuBlock, GpuBlock, ProcessList
 from tui.machine.memory import MemoryPanel, split_of, stacked
 from tui.machine.record import MemoryRecord, Record
+from tui.session import Session
 from tui.session.messages import TelemetryChanged
 
 GIB = 2**30
@@ -196,6 +197,19 @@ async def test_keys_choose_and_steer_runs_and_begin_the_record_anew(
         await until(pilot, lambda: len(screen.record.series["cpu.load"]) > 1)
         await pilot.press("r")
         assert len(screen.record.series["cpu.load"]) == 1
+
+
+async def test_a_gpu_that_appears_is_drawn_in_its_width_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver(monkeypatch, Nvml())
+    monkeypatch.setattr(Session, "read_machine", lambda self: None)
+    async with opened(root, "machine", run="exp12") as (app, screen, pilot):
+        await until(pilot, lambda: app.session.active)
+        app.post_message(TelemetryChanged(tui.session.telemetry.read(1.0, {"exp12": os.getpid()})))
+        await until(pilot, lambda: screen.query(GpuBlock))
+        block = screen.query(GpuBlock).first()
+        processes = block.query_one(ProcessList)
+        await until(pilot, lambda: "● lm" in shown(processes))
+        await until(pilot, lambda: max(map(len, shown(processes).splitlines())) == block.content_size.width)
 
 
 async def test_a_click_on_one_of_our_processes_chooses_its_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The whole program in a real terminal: start from Presets, watch, pause, write, kill the screen, find the training
+"""The whole program in a real terminal: start from Presets, watch, pause, generate, kill the screen, find the run
 alive, stop it.
 """
 
@@ -115,13 +115,13 @@ def wait_until_beyond(run: Run, step: int, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def test_a_training_is_started_watched_steered_written_with_and_outlives_the_screen(
+def test_a_run_is_started_watched_controlled_generated_with_and_outlives_the_screen(
     screen: Tmux, tmp_path: Path
 ) -> None:
     run = Run(tmp_path / "runs" / "quick-1")
     screen.wait_for("quick")
     screen.press("s")
-    screen.wait_for("The run's name")
+    screen.wait_for("Name of the run")
     screen.press("Enter")
     screen.wait_for("▶", seconds=90)
     wait_until_beyond(run, 0)

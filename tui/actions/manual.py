@@ -27,7 +27,7 @@ def _screens(screens: tuple[str, ...]) -> str:
 
 
 def with_keys(manual: str) -> str:
-    """The manual with its list of keys made anew."""
+    """The manual with its list of keys replaced."""
     before, _, rest = manual.partition(BEGIN)
     return f"{before}{BEGIN}\n\n{key_tables()}\n\n{END}{rest.partition(END)[2]}"
 

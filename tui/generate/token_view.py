@@ -164,13 +164,13 @@ class TokenView(Guarded, ScrollView, can_focus=True):
         return style + self._named_style("cursor") if number >= 0 and number == self.cursor else style
 
     def _named_style(self, name: str) -> Style:
-        # Textual works a component's style out anew each time; thousands of tokens ask for it.
+        # Textual computes a component's style at each request, and there are thousands of tokens.
         if name not in self._styles:
             self._styles[name] = self.rich_style + self.get_component_rich_style(f"tokens--{name}", partial=True)
         return self._styles[name]
 
     def repaint(self) -> None:
-        """Draw all lines anew: the cursor has moved, or the tint or the colours are others."""
+        """Draw all lines again: the cursor moved, or the tint or the colours changed."""
         self._strips.clear()
         self._styles.clear()
         self.refresh()

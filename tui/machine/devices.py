@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from textual import events
 from textual.app import ComposeResult
@@ -67,8 +69,8 @@ class ProcessList(Static):
         if not lines:
             self.update(Content.styled(empty, "$secondary"))
             return
-        ours = "  * lm" if ascii_only() else "  ● lm"
-        room = max(self.size.width - 9 - 10 * len(titles) - len(ours), 12)
+        mark = "  * lm" if ascii_only() else "  ● lm"
+        room = max(self.size.width - 9 - 10 * len(titles) - len(mark), 12)
         head = f"{'pid':>7}  {'process':<{room}}" + "".join(f"{title:>10}" for title in titles)
         rows = [Content.styled(head, "$secondary")]
         for line in lines:
@@ -76,7 +78,7 @@ class ProcessList(Static):
             name = f"lm train {line.run}" if line.run else harmless(line.name, keep_newlines=False)
             text = f"{line.pid:>7}  {fit(name, room)}" + "".join(f"{figure:>10}" for figure in line.figures)
             style = "bold $foreground" if line.run and line.run == chosen else "$foreground"
-            rows.append(Content.assemble((text, style), (ours if line.run else "", "$accent")))
+            rows.append(Content.assemble((text, style), (mark if line.run else "", "$accent")))
         self.update(Content("\n").join(rows))
 
     def on_click(self, event: events.Click) -> None:
@@ -104,11 +106,22 @@ class DeviceBlock(Vertical):
         yield Static(classes="gauge", id="cores", markup=False)
         yield ProcessList()
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._show_again: Callable[[], None] | None = None
+        self._drawn_width = 0
+
     def on_mount(self) -> None:
         self.set_class(ascii_only(), "-ascii")
 
+    def on_resize(self) -> None:
+        # A block is first shown before it has a place on the screen.
+        if self._show_again is not None and self.content_size.width != self._drawn_width:
+            self._show_again()
+
     def show_gauges(self, name: str, shares: dict[str, float | None], memory: str, record: Record) -> None:
         """Bars and histories; `name` is the device's in the record."""
+        self._drawn_width = self.content_size.width
         load = shares["load"]
         texts = {"load": said(None if load is None else 100 * load, "{:.0f} %"), "memory": memory}
         for kind, text in texts.items():
@@ -132,6 +145,7 @@ class GpuBlock(DeviceBlock):
 
     def show(self, gpu: Gpu, record: Record, pids: dict[int, str], chosen: str | None) -> None:
         """Show a reading; `pids` are the processes of the runs."""
+        self._show_again = partial(self.show, gpu, record, pids, chosen)
         dot = " - " if ascii_only() else " · "
         degree = " C" if ascii_only() else " °C"
         self.border_title = Content(f"{gpu.index}{dot}{harmless(gpu.name or NOT_KNOWN, keep_newlines=False)}")
@@ -153,9 +167,11 @@ class CpuBlock(DeviceBlock):
     def __init__(self) -> None:
         super().__init__()
         self._before: dict[int, tuple[float, float]] = {}
+        self._busy: dict[int, float] = {}
 
     def show(self, snapshot: Snapshot, record: Record, chosen: str | None) -> None:
         """Show a reading."""
+        self._show_again = partial(self.show, snapshot, record, chosen)
         cpu = snapshot.cpu
         cores = len(cpu.load_per_core)
         self.border_title = Content(f"CPU{f', {cores} cores' if cores else ''}")
@@ -173,11 +189,12 @@ class CpuBlock(DeviceBlock):
         return Content.assemble((f"{'cores':<8}", "$secondary"), *bars) if bars else Content("")
 
     def _line(self, run: str, process: Process, now: float) -> ProcessLine:
-        busy = None
         if process.cpu_seconds is not None:
             then, seconds = self._before.get(process.pid, (now, process.cpu_seconds))
-            busy = (process.cpu_seconds - seconds) / (now - then) if now > then else None
+            if now > then:
+                self._busy[process.pid] = (process.cpu_seconds - seconds) / (now - then)
             self._before[process.pid] = (now, process.cpu_seconds)
+        busy = self._busy.get(process.pid)
         figures = (
             said(None if busy is None else 100 * busy, "{:.0f} %"),
             said_bytes(process.memory_bytes),

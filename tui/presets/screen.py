@@ -384,7 +384,7 @@ class PresetsScreen(BaseScreen):
 
     @work(thread=True, group="start", exit_on_error=False)
     def start_run(self, preset: str, name: str, assignments: list[str]) -> None:
-        """Start the training and wait until its run is there."""
+        """Start the run and wait until its folder exists."""
         from tui.presets.launch import start_training, wait_for_run
 
         root = self.session.root

@@ -1,7 +1,7 @@
-"""How often the screen looks at the runs: as often as a small share of the processor pays for.
+"""How often the screen looks at the runs: as often as a small share of the CPU allows.
 
-A training on the processor uses all cores, and each of its steps waits for the slowest: what the screen takes from one
-core, it loses on all.
+A run that trains on the CPU uses all cores, and each of its steps waits for the slowest: time that the screen takes
+from one core is lost on all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SLOWEST_SECONDS = 2.5
 
 
 class Pace:
-    """Pauses between looks that keep the process's own processor time at about `SHARE` of one core; `clock` gives that
+    """Pauses between looks that keep the process's own CPU time at about `SHARE` of one core; `clock` gives that
     time in seconds.
     """
 
@@ -26,7 +26,7 @@ class Pace:
 
     def pause(self, *, hurried: bool = False) -> float:
         """Seconds to wait now, for what was used since the last call; `hurried` when someone waits for an answer, or no
-        training would gain.
+        run that trains would gain.
         """
         used, self._used = self._used, self._clock()
         return FASTEST_SECONDS if hurried else min(SLOWEST_SECONDS, max(FASTEST_SECONDS, (self._used - used) / SHARE))

@@ -71,7 +71,7 @@ class ChartPanel(Panel):
         self.redraw()
 
     def redraw(self) -> None:
-        """Make the plot anew from the data; cheap, because curves are kept reduced."""
+        """Make the plot again from the data; cheap, because curves are kept reduced."""
         with self.guard():
             plot = Plot([], log_y=self.settings.log_y, x_kind=self.x_kind, viewport=self.viewport)
             shown = {name: self._data[name] for name in self.slots if name in self._data}
