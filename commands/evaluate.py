@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commands.names import corpus_setting, find_checkpoint
+from commands.input.names import corpus_setting, find_checkpoint
 from commands.output.console import note, note_data, put_json
 from commands.output.tables import put_facts
 from lmcore.config import Config, parse_assignments
@@ -20,7 +20,7 @@ SPLITS = ("train", "val", "test")
 SETTINGS = ("eval.batch_size", "eval.stride", "eval.final_max_tokens", "eval.carry_state")
 
 
-def score(
+def score_split(
     name: str,
     corpus: str | None,
     split: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import tomllib
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from commands.output.console import BOLD, DIM, columns, note, note_data, paint, put, put_json, wrap
 from commands.output.tables import put_facts, put_hanging
+from commands.output.values import show_value
 from lmcore.errors import UsageError
 from lmcore.text import harmless
 
@@ -133,19 +133,6 @@ def put_settings(config: Config) -> None:
             reason = why_ignored(config, f"{section}.{key}")
             meaning = (f"(no effect: {reason}) " if reason else "") + setting_help(f"{section}.{key}")
             put_hanging(shown, meaning, _MEANING_COLUMN, style, DIM)
-
-
-def show_value(value: Any) -> str:
-    """A setting's value as it is written in TOML, with nothing in it that a terminal would act on."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return json.dumps(harmless(value), ensure_ascii=False)  # TOML's basic strings are escaped like JSON's
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(show_value(item) for item in value)}]"
-    if isinstance(value, float):
-        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-    return str(value)
 
 
 def _commented(section: str, key: str, value: Any) -> str:

@@ -181,7 +181,7 @@ class TestRuns:
         answer = lm("runs", "rm", "tiny")
         assert answer.code == 2
         assert "--yes" in answer.err
-        monkeypatch.setattr("commands.runs.is_terminal", lambda stream: True)
+        monkeypatch.setattr("commands.input.confirmation.is_terminal", lambda stream: True)
         monkeypatch.setattr(typer, "confirm", lambda text, err: False)
         assert lm("runs", "rm", "tiny").code == 1
         assert (runs / "tiny").is_dir()
