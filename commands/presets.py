@@ -38,7 +38,7 @@ def show(name: str, *, as_json: bool) -> None:
     from lmcore.presets import load_preset
 
     preset = load_preset(name)  # an unknown name is refused before torch is imported
-    from lmcore.training.parameters import expected_parameters
+    from lmcore.training.parameter_counts import expected_parameters
 
     parameters = expected_parameters(preset.config, note_data)
     if as_json:

@@ -43,5 +43,10 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, cutoff
         otherwise: the hint if nothing is similar; a complete sentence, or empty.
         cutoff: how similar two names must be, 0 to 1 (difflib's ratio).
     """
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
-    return f"Did you mean '{matches[0]}'?" if matches else otherwise
+    found = nearest(name, known, cutoff=cutoff)
+    return otherwise if found is None else f"Did you mean '{found}'?"
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float) -> str | None:
+    """The one of the `known` names that is spelled most like `name`; None if none is at least `cutoff` alike."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files: there whole or not at all, on the disk for certain, and known by their sha256."""
 
 from __future__ import annotations
 
@@ -53,3 +53,11 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    import hashlib  # late: it loads OpenSSL, which most commands do without
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

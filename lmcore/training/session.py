@@ -15,7 +15,7 @@ from lmcore.runs import ControlReader, Run, identity
 from lmcore.training.control import Interrupts, RunControl
 from lmcore.training.device import computing_on, memory_explained
 from lmcore.training.final import FinalScores, cut_short, final_scores, scores_so_far
-from lmcore.training.journal import Journal, Report
+from lmcore.training.journal import EventListener, Journal
 from lmcore.training.loop import Trainer
 from lmcore.training.memory import peak_memory_bytes
 from lmcore.training.resume import check_unchanged, checkpoint_to_resume, note_config, reheating
@@ -33,7 +33,7 @@ MESSAGES = {
 }
 
 
-def train(setup: Setup, run: Run, *, resume: bool = False, report: Report | None = None) -> dict[str, Any]:
+def train(setup: Setup, run: Run, *, resume: bool = False, report: EventListener | None = None) -> dict[str, Any]:
     """Train `run` as its `setup` (from `prepare`) says, or go on from its last checkpoint with `resume`.
 
     `report` gets every event of the run; and while a split is scored, `{"kind": "scoring", ...}` (see
