@@ -34,6 +34,17 @@ class OutOfReachError(LmError):
     """Something that has to come from the network could not be downloaded."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is Python's own error, that of CUDA (known by its name: torch is not imported here), or one of the
+    plain RuntimeErrors of PyTorch's CPU allocators.
+    """
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in ("can't allocate memory", "not enough memory"))
+    )
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, cutoff: float = 0.6) -> str:
     """The hint for an unknown name: the most similar of the `known` ones, or `otherwise` if none is similar.
 
