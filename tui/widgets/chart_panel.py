@@ -253,11 +253,6 @@ class ChartPanel(Panel):
         self.redraw()
         self.post_message(self.CursorMoved(self.cursor_step))
 
-    def set_cursor_step(self, step: int | None) -> None:
-        """Put the cursor at a step."""
-        self.cursor_step = step
-        self.redraw()
-
     def on_chart_view_clicked(self, message: ChartView.Clicked) -> None:
         self.set_cursor(message.x)
 
