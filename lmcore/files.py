@@ -46,6 +46,19 @@ def replacing(path: Path, hint: str = "", *, durable: bool = False) -> Iterator[
         ) from error
 
 
+def put_in_place(finished: Path, target: Path) -> None:
+    """Rename a finished file or folder to `target`. If another process was faster, its result stays.
+
+    Raises:
+        OSError: it cannot be renamed, and there is no `target`.
+    """
+    try:
+        finished.rename(target)
+    except OSError:
+        if not target.exists():
+            raise
+
+
 def sync(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

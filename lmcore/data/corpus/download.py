@@ -14,7 +14,7 @@ from pathlib import Path
 from lmcore.data.corpus.catalogue import CATALOGUE, Download, Entry
 from lmcore.data.places import CACHE_HINT, Report
 from lmcore.errors import LmError, OutOfReachError, UsageError
-from lmcore.files import hash_file
+from lmcore.files import hash_file, put_in_place
 
 _TIMEOUT_SECONDS = 30
 _BLOCK = 1 << 18
@@ -41,7 +41,7 @@ def fetch_files(name: str, cache: Path, report: Report | None = None) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as work:
-            _put_in_place(_text_of(name, entry, Path(work), report), target)
+            put_in_place(_text_of(name, entry, Path(work), report), target)
     except OSError as error:
         raise LmError(f"{target} cannot be written: {error.strerror or error}.", CACHE_HINT) from None
     return target
@@ -50,15 +50,6 @@ def fetch_files(name: str, cache: Path, report: Report | None = None) -> Path:
 def downloaded(name: str, cache: Path) -> Path:
     """Where a corpus of the catalogue lies once it was downloaded."""
     return cache / "corpora" / (CATALOGUE[name].filename or name)
-
-
-def _put_in_place(finished: Path, target: Path) -> None:
-    try:
-        finished.rename(target)
-    except OSError:
-        # Another process may have fetched the same in the meantime.
-        if not target.exists():
-            raise
 
 
 def _text_of(name: str, entry: Entry, work: Path, report: Report | None) -> Path:
