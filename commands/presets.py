@@ -143,8 +143,8 @@ def _commented(section: str, key: str, value: Any) -> str:
 
 def _end_of_section(lines: list[str], section: str) -> int | None:
     """The index after the last setting of `[section]`; None where the file writes its settings in another way."""
-    headers = [i for i, line in enumerate(lines) if _HEADER.fullmatch(line)]
-    begin = next((i for i in headers if _HEADER.fullmatch(lines[i])[1] == section), None)  # type: ignore[index]
+    headers = {i: match[1] for i, line in enumerate(lines) if (match := _HEADER.fullmatch(line))}
+    begin = next((i for i, name in headers.items() if name == section), None)
     if begin is None:
         return None
     end = next((i for i in headers if i > begin), len(lines))
