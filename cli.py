@@ -13,9 +13,9 @@ from typing import Annotated
 
 import typer
 
-from commands.names import complete_corpus, complete_preset, complete_run, complete_setting
+from commands.input.completion import complete_corpus, complete_preset, complete_run, complete_setting
+from commands.input.sampler_options import SamplerCommand, SharedSamplerCommand, given_options
 from commands.output.errors import run_safely
-from commands.sampler_options import SamplerCommand, SharedSamplerCommand, given_options
 
 
 def group() -> typer.Typer:
@@ -171,10 +171,10 @@ def generate(
     json: Json = False,
 ) -> None:
     """Generate text with a trained model. Prints it token by token, after the prompt."""
-    from commands import generate as generate_command
+    from commands.generate import continue_prompt
 
     given = given_options(context)
-    generate_command.generate(prompt, run, checkpoint, given, num_samples, device or "auto", raw=raw, as_json=json)
+    continue_prompt(prompt, run, checkpoint, given, num_samples, device or "auto", raw=raw, as_json=json)
 
 
 @app.command(name="eval")
@@ -200,11 +200,11 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a split with a trained model. Every token counts exactly once."""
-    from commands import evaluate as evaluate_command
+    from commands.evaluate import score_split
 
     options = {"eval.stride": stride, "training.device": device}
     chosen = {name: value for name, value in options.items() if value is not None}
-    evaluate_command.score(run, data, split, checkpoint, settings or [], chosen, as_json=json)
+    score_split(run, data, split, checkpoint, settings or [], chosen, as_json=json)
 
 
 @app.command(cls=SharedSamplerCommand)
@@ -226,9 +226,9 @@ def compare(
     json: Json = False,
 ) -> None:
     """Set runs side by side. One table, the settings that differ, their curves, and their texts."""
-    from commands import compare as compare_command
+    from commands.compare import compare_runs
 
-    compare_command.compare_runs(runs, prompt, x, given_options(context), as_json=json)
+    compare_runs(runs, prompt, x, given_options(context), as_json=json)
 
 
 @app.command()
@@ -241,9 +241,9 @@ def control(
     json: Json = False,
 ) -> None:
     """Pause, resume or stop a run, or make it save a checkpoint. Waits for the answer."""
-    from commands import control as control_command
+    from commands.control import send_request
 
-    control_command.control(run, action, timeout, as_json=json)
+    send_request(run, action, timeout, as_json=json)
 
 
 @app.command()
@@ -252,18 +252,17 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Print the current state and exit.")] = False,
 ) -> None:
     """Follow a run as plain text. For logs and screen readers; ends when the run ends."""
-    from commands import watch as watch_command
+    from commands.watch import follow_run
 
-    watch_command.watch(run, once=once)
+    follow_run(run, once=once)
 
 
 @app.command()
 def tui(run: RunOption = None) -> None:
     """Open the screens: Watch, Presets, Generate, Compare and Machine."""
-    from lmcore.runs import find_run
-    from tui import run_app
+    from commands.tui import open_screens
 
-    raise typer.Exit(run_app(find_run(run).name if run else None))
+    raise typer.Exit(open_screens(run))
 
 
 @app.command(name="lr-find")
@@ -277,9 +276,9 @@ def lr_find(
     json: Json = False,
 ) -> None:
     """Find a learning rate. Raises it step by step, draws the loss over it, and suggests a peak."""
-    from commands import lr_find as lr_find_command
+    from commands.lr_find import find_lr
 
-    lr_find_command.find_lr(preset, data, settings or [], steps, device, offline=offline, as_json=json)
+    find_lr(preset, data, settings or [], steps, device, offline=offline, as_json=json)
 
 
 @presets_app.callback()

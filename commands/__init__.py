@@ -1,3 +1,3 @@
-"""One file for each `lm` command, named as it is typed; `output/` is what they print with. Nothing here decides
-anything about training.
+"""One file for each `lm` command, named as it is typed (`eval` is in evaluate.py); `input/` is what they are given,
+`output/` what they print with. Nothing here decides anything about training.
 """

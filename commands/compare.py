@@ -6,8 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from commands.generate import read_prompt
-from commands.names import checkpoint_of, expand_ranges
+from commands.input.names import checkpoint_of, expand_ranges
+from commands.input.prompt import read_prompt
+from commands.input.sampler_options import change_settings
 from commands.output.console import (
     BOLD,
     DIM,
@@ -24,9 +25,7 @@ from commands.output.console import (
 )
 from commands.output.curves import Curve, put_figure
 from commands.output.tables import Cell, Column, put_table
-from commands.presets import show_value
-from commands.runs import model_name, number
-from commands.sampler_options import change_settings
+from commands.output.values import model_name, number, show_value
 from lmcore.errors import UsageError
 from lmcore.runs import find_run
 from lmcore.text import harmless, human_bytes, human_count, human_time

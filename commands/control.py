@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.05
 
 
-def control(name: str, action: str, timeout: float, *, as_json: bool) -> None:
+def send_request(name: str, action: str, timeout: float, *, as_json: bool) -> None:
     """Send a request and wait until it is done or refused.
 
     Raises:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import typer
-
-from commands.output.console import clip, is_terminal, note, note_data, put, put_json, width_limit
+from commands.input.confirmation import confirm_deletion
+from commands.output.console import clip, note, note_data, put, put_json, width_limit
 from commands.output.tables import Column, put_facts, put_table
 from lmcore.data import add_corpus, fetch_corpus, list_corpora, removable, remove_corpus, show_corpus
-from lmcore.errors import UsageError
 from lmcore.text import harmless, human_bytes
 
 # Columns that name, presence and size take in the list of corpora.
@@ -86,12 +83,6 @@ def remove(name: str, *, sure: bool) -> None:
     path = removable(name)
     if path is not None and not sure:
         where = harmless(str(path), keep_newlines=False)
-        if not is_terminal(sys.stdin):
-            raise UsageError(
-                f"Deleting {where} needs your consent, and standard input is not a terminal.",
-                "Add --yes to delete without asking.",
-            )
-        if not typer.confirm(f"Delete {where}?", err=True):
-            raise typer.Exit(1)
+        confirm_deletion(where, f"Delete {where}?")
     remove_corpus(name)
     note(f"removed {harmless(name, keep_newlines=False)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commands.names import corpus_setting, find_checkpoint
+from commands.input.names import corpus_setting, find_checkpoint
 from commands.output.console import note, note_data, put_json
 from commands.output.tables import put_facts
 from lmcore.config import Config, parse_assignments
@@ -20,7 +20,7 @@ SPLITS = ("train", "val", "test")
 SETTINGS = ("eval.batch_size", "eval.stride", "eval.final_max_tokens", "eval.carry_state")
 
 
-def score(
+def score_split(
     name: str,
     corpus: str | None,
     split: str,
@@ -88,24 +88,15 @@ def _evaluate(config: Config, folder: Path, split: str) -> EvalResult:
     from lmcore.data import load_tokenizer, tokenize_corpus
     from lmcore.models import load_model
     from lmcore.models.device import pick_device
-    from lmcore.training import evaluate
     from lmcore.training.device import pick_precision
+    from lmcore.training.scoring import evaluate_as
 
     device = pick_device(config.training.device)
-    data = tokenize_corpus(config, load_tokenizer(folder / "tokenizer.json"), report=note_data)
+    data = tokenize_corpus(config, load_tokenizer(folder), report=note_data)
     for warning in [*data.substitutions, *data.warnings]:
         note(f"note: {harmless(warning)}")
     if len(data.splits[split].tokens) < 2:
         raise UsageError(f"{data.name} has no {split} split to score.", "Choose another one with --split.")
     model = load_model(folder, device=str(device))
-    return evaluate(
-        model,
-        data.splits[split],
-        block_size=model.config.block_size,
-        batch_size=config.eval.batch_size or config.training.batch_size,
-        stride=config.eval.stride,
-        max_tokens=config.eval.final_max_tokens,
-        carry_state=config.eval.carry_state,
-        device=device,
-        precision=pick_precision(config.training.precision, device),
-    )
+    precision = pick_precision(config.training.precision, device)
+    return evaluate_as(config, model, data.splits[split], device, precision, final=True)

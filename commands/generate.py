@@ -6,9 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from commands.names import find_checkpoint
+from commands.input.names import find_checkpoint
+from commands.input.prompt import read_prompt
+from commands.input.sampler_options import change_settings, check_options
 from commands.output.console import DIM, note, paint, put, put_json
-from commands.sampler_options import change_settings, check_options
 from lmcore.config import Config
 from lmcore.errors import UsageError
 from lmcore.text import harmless
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lmcore.generation import TextGenerator
 
 
-def generate(
+def continue_prompt(
     prompt: str,
     name: str | None,
     which: str | None,
@@ -64,21 +65,6 @@ def generate(
         _put_json(generator, prompt, settings, num_samples, source)
     else:
         _stream(generator, prompt, settings, num_samples, raw=raw)
-
-
-def read_prompt(prompt: str) -> str:
-    """The prompt itself, or with `-` what stdin holds, without its last line break.
-
-    Raises:
-        UsageError: it is not UTF-8.
-    """
-    try:
-        if prompt == "-":
-            return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
-        prompt.encode("utf-8")
-    except UnicodeError:
-        raise UsageError("The prompt is not UTF-8 text.", "Convert it, for example with `iconv -t utf-8`.") from None
-    return prompt
 
 
 def _stream(generator: TextGenerator, prompt: str, settings: GenerationConfig, num_samples: int, *, raw: bool) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
+from commands.input.settings import assemble, offering_offline
 from commands.output.console import note, note_data, put, put_json
 from commands.output.curves import Curve, put_figure
-from commands.train import assemble, offering_offline
 from lmcore.text import harmless
 
 

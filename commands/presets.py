@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import tomllib
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from commands.output.console import BOLD, DIM, columns, note, note_data, paint, put, put_json, wrap
 from commands.output.tables import put_facts, put_hanging
+from commands.output.values import show_value
 from lmcore.errors import UsageError
 from lmcore.text import harmless
 
@@ -38,7 +38,7 @@ def show(name: str, *, as_json: bool) -> None:
     from lmcore.presets import load_preset
 
     preset = load_preset(name)  # an unknown name is refused before torch is imported
-    from lmcore.training.parameters import expected_parameters
+    from lmcore.training.parameter_counts import expected_parameters
 
     parameters = expected_parameters(preset.config, note_data)
     if as_json:
@@ -135,19 +135,6 @@ def put_settings(config: Config) -> None:
             put_hanging(shown, meaning, _MEANING_COLUMN, style, DIM)
 
 
-def show_value(value: Any) -> str:
-    """A setting's value as it is written in TOML, with nothing in it that a terminal would act on."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return json.dumps(harmless(value), ensure_ascii=False)  # TOML's basic strings are escaped like JSON's
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(show_value(item) for item in value)}]"
-    if isinstance(value, float):
-        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-    return str(value)
-
-
 def _commented(section: str, key: str, value: Any) -> str:
     from lmcore.config import setting_help
 
@@ -156,8 +143,8 @@ def _commented(section: str, key: str, value: Any) -> str:
 
 def _end_of_section(lines: list[str], section: str) -> int | None:
     """The index after the last setting of `[section]`; None where the file writes its settings in another way."""
-    headers = [i for i, line in enumerate(lines) if _HEADER.fullmatch(line)]
-    begin = next((i for i in headers if _HEADER.fullmatch(lines[i])[1] == section), None)  # type: ignore[index]
+    headers = {i: match[1] for i, line in enumerate(lines) if (match := _HEADER.fullmatch(line))}
+    begin = next((i for i, name in headers.items() if name == section), None)
     if begin is None:
         return None
     end = next((i for i in headers if i > begin), len(lines))

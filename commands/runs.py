@@ -6,13 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from commands.names import expand_ranges
-from commands.output.console import YELLOW, columns, is_terminal, note, paint, put, put_json, wrap
+from commands.input.confirmation import confirm_deletion
+from commands.input.names import expand_ranges
+from commands.output.console import YELLOW, columns, note, paint, put, put_json, wrap
+from commands.output.progress import describe_warning
 from commands.output.tables import Column, put_facts, put_table
-from commands.watch import describe_warning
-from lmcore.errors import UsageError
+from commands.output.values import model_name, number, show_value
 from lmcore.runs import find_run, list_runs, remove_run, rename_run, runs_root
 from lmcore.text import human_bytes, human_count, human_time
 
@@ -83,26 +82,10 @@ def remove(names: list[str], *, sure: bool) -> None:
     runs = [find_run(name) for name in expand_ranges(names)]
     listed = ", ".join(run.name for run in runs)
     if not sure:
-        if not is_terminal(sys.stdin):
-            raise UsageError(
-                f"Removing {listed} cannot be undone, and there is no terminal to ask for confirmation on.",
-                "Add --yes to remove without asking.",
-            )
-        if not typer.confirm(f"Remove {listed} and all checkpoints? This cannot be undone.", err=True):
-            raise typer.Exit(1)
+        confirm_deletion(listed, f"Delete {listed} and all checkpoints? This cannot be undone.")
     for run in runs:
         remove_run(run)
-        note(f"removed {run.name}")
-
-
-def model_name(summary: dict[str, Any]) -> str:
-    """`transformer x4`."""
-    return f"{summary.get('architecture') or '?'} x{summary.get('n_layer') or '?'}"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A figure with thousands separated, `-` when it is not known."""
-    return "-" if value is None else f"{value:,.{digits}f}"
+        note(f"deleted {run.name}")
 
 
 def _row(summary: dict[str, Any]) -> list[str]:
@@ -174,7 +157,6 @@ def _put_curves(history: History) -> None:
 
 def _put_changed_settings(run: Run) -> None:
     """Only what is not the default: the rest says nothing about this run."""
-    from commands.presets import show_value
     from lmcore.config import Config, differences
 
     changed = differences(Config(), run.config())

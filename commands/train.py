@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import shlex
 import signal
 import subprocess
 import sys
@@ -15,12 +14,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from commands.names import corpus_setting
+from commands.input.settings import assemble, offering_offline
 from commands.output.console import note, note_data, put_json
 from commands.output.progress import Progress
 from commands.output.tables import put_facts
-from lmcore.config import Config, parse_assignments
-from lmcore.errors import OutOfReachError, UsageError
+from lmcore.config import parse_assignments
+from lmcore.errors import UsageError
 from lmcore.text import harmless, human_bytes, human_time
 
 if TYPE_CHECKING:
@@ -92,31 +91,6 @@ def continue_run(
         from lmcore.training import prepare
 
         return _train(prepare(config, note_data), run, resume=True, as_json=as_json)
-
-
-def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: dict[str, Any]) -> tuple[Config, str]:
-    """The settings of a preset with what the command line changes, and the stem of the run's name."""
-    from lmcore.presets import load_preset
-
-    start = load_preset(preset)
-    settings: dict[str, Any] = {**parse_assignments(assignments), **chosen}
-    if corpus is not None:
-        settings["data.corpus"] = corpus
-    if "data.corpus" in settings:
-        settings["data.corpus"] = corpus_setting(settings["data.corpus"])
-    return start.config.with_settings(settings), start.name
-
-
-@contextmanager
-def offering_offline() -> Iterator[None]:
-    """If something cannot be downloaded, name the command that works without a network."""
-    try:
-        yield
-    except OutOfReachError as error:
-        again = shlex.join(["lm", *sys.argv[1:], "--offline"])
-        raise OutOfReachError(
-            error.message, f"`{harmless(again, keep_newlines=False)}` works without a network, with what is here."
-        ) from None
 
 
 def who_made_it(preset: str, setup: Setup) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from commands.output.console import put
-from commands.output.progress import describe_eval, describe_sample, describe_start, describe_train
+from commands.output.progress import describe_eval, describe_sample, describe_start, describe_train, describe_warning
 from lmcore.text import harmless
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.2
 WAITING = ("created", "running", "paused")
 
 
-def watch(name: str, *, once: bool) -> None:
+def follow_run(name: str, *, once: bool) -> None:
     """Print how the run stands, then what happens in it until it ends."""
     from lmcore.runs import EventTail, History, find_run
 
@@ -45,12 +45,6 @@ def watch(name: str, *, once: bool) -> None:
         if finished:
             return
     put(f"{run.name} is {state}")
-
-
-def describe_warning(event: Event) -> str:
-    """A warning on one line, with the step at which it was given."""
-    step = f" at step {event['step']:,}" if event.get("step") else ""
-    return f"warning{step}: {harmless(str(event.get('message', '')), keep_newlines=False)}"
 
 
 def _standing(history: History) -> Iterator[Event]:

@@ -34,6 +34,17 @@ class OutOfReachError(LmError):
     """Something that has to come from the network could not be downloaded."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is Python's own error, that of CUDA (known by its name: torch is not imported here), or one of the
+    plain RuntimeErrors of PyTorch's CPU allocators.
+    """
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in ("can't allocate memory", "not enough memory"))
+    )
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, cutoff: float = 0.6) -> str:
     """The hint for an unknown name: the most similar of the `known` ones, or `otherwise` if none is similar.
 
@@ -43,5 +54,10 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, cutoff
         otherwise: the hint if nothing is similar; a complete sentence, or empty.
         cutoff: how similar two names must be, 0 to 1 (difflib's ratio).
     """
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
-    return f"Did you mean '{matches[0]}'?" if matches else otherwise
+    found = nearest(name, known, cutoff=cutoff)
+    return otherwise if found is None else f"Did you mean '{found}'?"
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float) -> str | None:
+    """The one of the `known` names that is spelled most like `name`; None if none is at least `cutoff` alike."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files: there whole or not at all, on the disk for certain, and known by their sha256."""
 
 from __future__ import annotations
 
@@ -46,6 +46,19 @@ def replacing(path: Path, hint: str = "", *, durable: bool = False) -> Iterator[
         ) from error
 
 
+def put_in_place(finished: Path, target: Path) -> None:
+    """Rename a finished file or folder to `target`. If another process was faster, its result stays.
+
+    Raises:
+        OSError: it cannot be renamed, and there is no `target`.
+    """
+    try:
+        finished.rename(target)
+    except OSError:
+        if not target.exists():
+            raise
+
+
 def sync(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -53,3 +66,11 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    import hashlib  # late: it loads OpenSSL, which most commands do without
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

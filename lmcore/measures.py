@@ -1,9 +1,12 @@
-"""Loss to the figures that people read. Loss is nats per token everywhere in `lm`."""
+"""What the loss counts, and what it becomes for people. Loss is nats per token everywhere in `lm`."""
 
 from __future__ import annotations
 
 import math
 from typing import overload
+
+# The target of a position that is not scored; it is PyTorch's default `ignore_index`.
+IGNORED = -100
 
 # exp of more than this is no float64 any more.
 _LARGEST_EXPONENT = 709.0

@@ -6,8 +6,9 @@ ends in its key, or is spelled almost like it; else the hint says where all sett
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
+
+from lmcore.errors import nearest
 
 LIST_OF_ALL = "`lm presets show quick` lists every setting."
 AT_MOST = 3
@@ -121,11 +122,9 @@ def setting_hint(name: str, known: Sequence[str]) -> str:
 def _near_keys(key: str, settings: Sequence[str]) -> list[str]:
     """The settings with the key that is spelled most like `key`; names of three letters and fewer are like many."""
     keys = {setting.rpartition(".")[2] for setting in settings}
-    matches = difflib.get_close_matches(key, sorted(keys), n=1, cutoff=0.75) if len(key) > 3 else []
-    return [setting for setting in settings if setting.rpartition(".")[2] in matches]
+    found = nearest(key, sorted(keys), cutoff=0.75) if len(key) > 3 else None
+    return [setting for setting in settings if setting.rpartition(".")[2] == found]
 
 
 def _alike(section: str, typed: str) -> bool:
-    return bool(typed) and (
-        section.startswith(typed[:4]) or bool(difflib.get_close_matches(typed, [section], cutoff=0.7))
-    )
+    return bool(typed) and (section.startswith(typed[:4]) or nearest(typed, [section], cutoff=0.7) is not None)

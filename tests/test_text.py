@@ -17,7 +17,7 @@ any_text = st.text(st.characters() | st.sampled_from("\x1b\x9b\x07\x00\r\n\t\x7f
 
 
 @given(any_text, st.booleans())
-def test_nothing_that_a_terminal_obeys_survives(text: str, keep: bool) -> None:
+def test_nothing_that_a_terminal_would_act_on_survives(text: str, keep: bool) -> None:
     shown = harmless(text, keep_newlines=keep)
     allowed = {"\n", "\t"} if keep else set()
     for character in shown:

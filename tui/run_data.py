@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lmcore.runs import EventTail, Fold
-from lmcore.runs.events import Event, is_number
+from lmcore.runs.events import Event, number
 from tui.charts.decimate import Pyramid
 from tui.charts.growing import Floats, Growing
 from tui.charts.smoothing import Ema
@@ -227,11 +227,6 @@ class _Curve:
         self.pyramid = Pyramid()
         self.ema = Ema(smoothing)
         self.generation = generation
-
-
-def number(value: object) -> float:
-    """A number of an event as a float; NaN for what is missing or no number."""
-    return float(value) if is_number(value) else math.nan
 
 
 def lr_changes(steps: Floats, lr: Floats) -> list[float]:

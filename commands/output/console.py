@@ -13,7 +13,7 @@ import typer
 
 from lmcore.text import harmless
 
-BOLD, DIM, RED, YELLOW, GREEN = "1", "2", "31", "33", "32"
+BOLD, DIM, RED, YELLOW = "1", "2", "31", "33"
 
 
 def put(text: str = "", end: str = "\n") -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from commands.output.console import RED, note, paint
-from lmcore.errors import LmError, did_you_mean
+from lmcore.errors import LmError, did_you_mean, is_out_of_memory
 from lmcore.text import harmless
 
 # The base class of the errors of typer's parser; typer exports only this one of its subclasses.
@@ -90,7 +90,7 @@ def explain(error: Exception) -> tuple[str, str, int]:
         return error.message, error.hint, error.exit_code
     if isinstance(error, PARSER_ERROR):
         return *_usage(error), 2
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return (
             "Out of memory.",
             "Reduce training.batch_size, model.block_size or the model, for example with --set training.batch_size=4.",
@@ -175,15 +175,6 @@ def _system(error: OSError) -> tuple[str, str]:
         )
     reason = f"{error.strerror}{where}" if error.strerror else str(error) or type(error).__name__
     return _sentence(reason), "Check that the file or folder exists and is usable."
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Python's own, CUDA's by name (torch is not imported here), and the CPU allocator's plain RuntimeError."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(error)
-    )
 
 
 def _sentence(text: str) -> str:

@@ -132,6 +132,12 @@ def describe_scoring(event: dict[str, Any]) -> str:
     return f"scoring {final}{event.get('split', '?')}{share}  {scored:,}/{total:,} tokens{eta}"
 
 
+def describe_warning(event: dict[str, Any]) -> str:
+    """A warning on one line, with the step at which it was given."""
+    step = f" at step {event['step']:,}" if event.get("step") else ""
+    return f"warning{step}: {harmless(str(event.get('message', '')), keep_newlines=False)}"
+
+
 def describe_eval(event: dict[str, Any]) -> str:
     """A split's score; a final one says on how many tokens it rests."""
     figures = f"loss {_number(event.get('loss'))}  perplexity {_number(event.get('perplexity'), 2)}"

@@ -1,6 +1,6 @@
 """Text to tokens to batches: corpora, tokenizers, token files, the order of batches. No torch here."""
 
-from lmcore.data.batches import IGNORED, Batch, Batches, make_batches
+from lmcore.data.batches import Batch, Batches, make_batches
 from lmcore.data.corpus.listing import (
     CorpusInfo,
     add_corpus,
@@ -16,7 +16,6 @@ from lmcore.data.token_files import Split
 from lmcore.data.tokenizer.base import DecodeStream, Tokenizer, load_tokenizer
 
 __all__ = [
-    "IGNORED",
     "Batch",
     "Batches",
     "CorpusInfo",

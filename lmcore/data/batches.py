@@ -10,9 +10,7 @@ import numpy as np
 from lmcore.config import DataConfig
 from lmcore.data.token_files import Split
 from lmcore.errors import UsageError
-
-# Targets of this value are not scored; it is PyTorch's default `ignore_index`.
-IGNORED = -100
+from lmcore.measures import IGNORED
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""sha256 of files, remembered."""
+"""sha256 of large files, computed once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ import json
 from pathlib import Path
 
 from lmcore.data.places import CACHE_HINT
-from lmcore.files import replacing
-
-
-def hash_file(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+from lmcore.files import hash_file, replacing
 
 
 def remembered_hash(path: Path, cache: Path) -> str:

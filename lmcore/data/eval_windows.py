@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmcore.data.batches import IGNORED, Batch
+from lmcore.data.batches import Batch
+from lmcore.measures import IGNORED
 
 
 class EvalWindows(NamedTuple):

@@ -103,7 +103,7 @@ def _encode_all(texts: SplitTexts, tokenizer: Tokenizer, folder: Path, report: R
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".encoding-"))
     try:
-        progress = _Progress(report, sum(split.size for split in texts.splits.values()))
+        progress = _EncodingProgress(report, sum(split.size for split in texts.splits.values()))
         duplicates = DuplicateLines()
         dtype = token_dtype(tokenizer.vocab_size)
         # The small splits come first: only their lines are remembered.
@@ -137,7 +137,7 @@ def _encode(
     work: Path,
     name: str,
     dtype: TokenType,
-    progress: _Progress,
+    progress: _EncodingProgress,
     duplicates: DuplicateLines,
 ) -> dict[str, int]:
     count = words = size = 0
@@ -192,7 +192,7 @@ def _batches(pieces: Iterator[TextPiece]) -> Iterator[list[TextPiece]]:
         yield batch
 
 
-class _Progress:
+class _EncodingProgress:
     def __init__(self, report: Report | None, total: int) -> None:
         self._report, self._total, self._done = report, total, 0
 

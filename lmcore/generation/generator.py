@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from lmcore.config import GenerationConfig
 from lmcore.data import Tokenizer, load_tokenizer
 from lmcore.errors import LmError, UsageError
 from lmcore.generation.context import Context
+from lmcore.generation.defaults import load_defaults
 from lmcore.generation.generated_token import GeneratedToken
 from lmcore.generation.random_streams import random_stream
 from lmcore.generation.samplers import choose
@@ -267,24 +267,8 @@ def load_generator(checkpoint_folder: Path | str, device: str = "auto") -> TextG
     step = re.fullmatch(r"step-(\d+)", folder.resolve().name)
     return TextGenerator(
         load_model(folder, device=pick_device(device)),
-        load_tokenizer(folder / "tokenizer.json"),
-        _read_defaults(folder / "generation_config.json"),
+        load_tokenizer(folder),
+        load_defaults(folder),
         step=int(step[1]) if step else None,
         folder=folder,
     )
-
-
-def _read_defaults(path: Path) -> GenerationConfig:
-    """The settings in `path`; unknown names are ignored, and so is a missing file."""
-    if not path.is_file():
-        return GenerationConfig()
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return GenerationConfig.model_validate(
-            {name: value for name, value in values.items() if name in GenerationConfig.model_fields}
-        )
-    except (ValueError, AttributeError):
-        raise LmError(
-            f"{path} cannot be read as generation settings.",
-            "Delete it to use the defaults, or use another checkpoint.",
-        ) from None

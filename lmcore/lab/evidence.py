@@ -13,7 +13,7 @@ MOST = 40
 
 def gather(runs: list[Run]) -> list[Evidence]:
     """What the newest of these runs tell; those of other machines, or too short to have a speed, tell nothing."""
-    newest = sorted(runs, key=_when, reverse=True)[:MOST]
+    newest = sorted(runs, key=Run.when, reverse=True)[:MOST]
     return [found for run in newest if (found := _look(run)) is not None]
 
 
@@ -34,12 +34,5 @@ def _look(run: Run) -> Evidence | None:
         float(speed),
         steps * tokens if steps and tokens else None,
         summary.get("parameters"),
-        _when(run),
+        run.when(),
     )
-
-
-def _when(run: Run) -> float:
-    try:
-        return run.when()
-    except OSError:
-        return 0.0

@@ -1,9 +1,10 @@
 """Tokens to hidden states to logits and loss: recurrent networks and transformers, and their weights on disk."""
 
+from lmcore.measures import IGNORED
 from lmcore.models.base import LanguageModel, LossOutput, Score
 from lmcore.models.build import build_model, count_parameters
 from lmcore.models.cache import KVCache
-from lmcore.models.loss import IGNORED, linear_cross_entropy
+from lmcore.models.loss import linear_cross_entropy
 from lmcore.models.pretrained import Filled, apply_pretrained_embedding
 from lmcore.models.weights import load_model, save_model
 

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmcore.config import ModelConfig
+from lmcore.measures import IGNORED
 from lmcore.models.embeddings import Head, LearnedPositions, TokenEmbedding
 from lmcore.models.layers import Linear, Role
-from lmcore.models.loss import IGNORED, linear_cross_entropy, linear_score
+from lmcore.models.loss import linear_cross_entropy, linear_score
 from lmcore.registry import ARCHITECTURES
 
 State = Any

@@ -1,4 +1,4 @@
-"""Which device a name stands for on this machine."""
+"""Which device a name stands for on this machine, and its index among its kind."""
 
 from __future__ import annotations
 
@@ -32,3 +32,10 @@ def pick_device(name: str) -> torch.device:
             "Choose another one with --device, or use auto.",
         )
     return device
+
+
+def cuda_index(device: torch.device) -> list[int]:
+    """The index of a CUDA device; nothing for other devices, of which there is only one."""
+    if device.type != "cuda":
+        return []
+    return [device.index if device.index is not None else torch.cuda.current_device()]

@@ -17,8 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-IGNORED = -100
-"""The target of a position that is not scored."""
+from lmcore.measures import IGNORED
 
 CHUNK_BYTES = 32 * 2**20
 CHUNK_BYTES_GPU = 256 * 2**20  # a GPU needs larger matrices to be busy

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmcore.config import ModelConfig
+from lmcore.measures import IGNORED
 from lmcore.models.base import LanguageModel, LossOutput, State, detached
 from lmcore.models.layers import Linear
-from lmcore.models.loss import IGNORED
 
 CELLS: dict[str, Callable[[int, int], nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lmcore.errors import LmError
-from lmcore.files import replacing, sync
+from lmcore.files import hash_file, replacing, sync
 from lmcore.runs.lines import FULL_DISK
 from lmcore.runs.process import is_alive, started
 
@@ -176,7 +176,7 @@ def _write_manifest(folder: Path, step: int) -> None:
     files = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         sync(path)
-        files[path.relative_to(folder).as_posix()] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
+        files[path.relative_to(folder).as_posix()] = {"sha256": hash_file(path), "bytes": path.stat().st_size}
     manifest = {"step": step, "time": round(time.time(), 3), "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     sync(folder / MANIFEST)
@@ -201,7 +201,7 @@ def _problem(folder: Path) -> str | None:
         try:
             if path.stat().st_size != size:
                 return f"{name} has {path.stat().st_size} bytes instead of {size}"
-            if _sha256(path) != digest:
+            if hash_file(path) != digest:
                 return f"{name} has changed since it was written"
         except OSError as error:
             return (
@@ -210,13 +210,6 @@ def _problem(folder: Path) -> str | None:
                 else f"{name} cannot be read ({error.strerror})"
             )
     return None
-
-
-def _sha256(path: Path) -> str:
-    import hashlib  # It loads OpenSSL, which listing runs need not wait for.
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _says_full(error: Exception) -> bool:

@@ -36,6 +36,11 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def number(value: object) -> float:
+    """A field as a float; NaN for what is missing or no number."""
+    return float(value) if is_number(value) else math.nan
+
+
 class EventWriter:
     """Appends events; threads may share one. Each event is a single `write` call, so that readers see whole lines."""
 

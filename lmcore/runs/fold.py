@@ -40,7 +40,7 @@ class Latest:
     last_time: float | None = None
 
 
-class Curve(Protocol):
+class CurveStore(Protocol):
     """Where a fold puts the points of a curve; a reader brings a store that suits it."""
 
     def extend(self, events: list[Event]) -> None:
@@ -87,7 +87,7 @@ class Fold:
     former. The other kinds are kept as they are, without those that no longer count.
     """
 
-    def __init__(self, train: Curve, val: Curve) -> None:
+    def __init__(self, train: CurveStore, val: CurveStore) -> None:
         self.train_curve = train
         self.val_curve = val
         self.latest = Latest()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmcore.runs.events import Event, is_number, parse_event
+from lmcore.runs.events import Event, is_number, number, parse_event
 from lmcore.runs.fold import Fold, survives
 from lmcore.runs.lines import CHUNK_BYTES
 
@@ -60,7 +59,7 @@ class History(Fold):
         import numpy as np
 
         events = {"train": self.train, "val": self.evaluations("val")}[kind]
-        return {field: np.array([_number(event.get(field)) for event in events], dtype=np.float64) for field in fields}
+        return {field: np.array([number(event.get(field)) for event in events], dtype=np.float64) for field in fields}
 
     def _note_newest(self, left_out: deque[bytes]) -> None:
         """Of train events that were left out, the newest is known all the same."""
@@ -138,7 +137,3 @@ def _lines(path: Path) -> Iterator[bytes]:
         while chunk := file.read(CHUNK_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
             yield from lines
-
-
-def _number(value: object) -> float:
-    return float(value) if is_number(value) else math.nan

@@ -127,12 +127,17 @@ class Run:
         return state in ("running", "paused") or (state == "stale" and self._is_local(self.latest()))
 
     def when(self) -> float:
-        """When something happened last: the last event, else the creation. Unix seconds."""
+        """When something happened last: the last event, else the creation. Unix seconds; 0 if the run is gone."""
         last = self.latest().last_time
         if last is not None:
             return last
         created = self.info().get("created")
-        return float(created) if isinstance(created, int | float) else self.path.stat().st_mtime
+        if isinstance(created, int | float):
+            return float(created)
+        try:
+            return self.path.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def request(self, action: str) -> str:
         """Ask the process that trains this run to `pause`, `resume`, `checkpoint` or `stop`; returns the id that the

@@ -13,7 +13,7 @@ from lmcore.runs import ControlReader
 from lmcore.training.journal import Journal
 
 # From this many signals on, the process ends at once, saved or not.
-IMPATIENCE = 3
+SIGNALS_TO_EXIT = 3
 POLL_SECONDS = 0.1
 
 
@@ -42,7 +42,7 @@ class Interrupts:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = self.signal or number
         self._count += 1
-        if self._count >= IMPATIENCE:
+        if self._count >= SIGNALS_TO_EXIT:
             raise KeyboardInterrupt
 
 

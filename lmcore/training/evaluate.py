@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from lmcore.data import IGNORED, Batch, Split, eval_window_batches
+from lmcore.data import Batch, Split, eval_window_batches
 from lmcore.errors import UsageError
-from lmcore.measures import perplexity
+from lmcore.measures import IGNORED, perplexity
 from lmcore.models import LanguageModel
-from lmcore.training.device import autocast, memory_explained
+from lmcore.training.device import autocast
+from lmcore.training.memory import memory_explained
 
 # A recurrent model reads the split as parallel streams, each at least this many windows long: then the few tokens at
 # their starts that have less context do not show in the result.

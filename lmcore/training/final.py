@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lmcore.measures import perplexity
 from lmcore.models import load_model
 from lmcore.training.evaluate import Cancelled, EvalResult
 from lmcore.training.journal import Journal
@@ -35,6 +36,18 @@ class FinalScores:
     val_loss: float | None = None
     val_tokens: int | None = None
     test: EvalResult | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """What the run's summary says of them."""
+        return {
+            "val_loss": self.val_loss,
+            "val_perplexity": perplexity(self.val_loss),
+            "val_tokens_scored": self.val_tokens,
+            "test_loss": self.test.loss if self.test else None,
+            "test_perplexity": self.test.perplexity if self.test else None,
+            "test_tokens_scored": self.test.tokens if self.test else None,
+            "bits_per_byte": self.test.bits_per_byte if self.test else None,
+        }
 
 
 def scores_so_far(setup: Setup, best_loss: float) -> FinalScores:

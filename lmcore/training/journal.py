@@ -18,7 +18,7 @@ from lmcore.training.memory import memory_bytes
 HEARTBEAT_SECONDS = 5.0
 # A terminal's progress line while a split is scored is redrawn this often.
 SCORING_SECONDS = 0.5
-Report = Callable[[dict[str, Any]], None]
+EventListener = Callable[[dict[str, Any]], None]
 
 
 class Journal:
@@ -32,7 +32,7 @@ class Journal:
     """
 
     def __init__(
-        self, run: Run, report: Report | None, device: torch.device, *, seconds: float = HEARTBEAT_SECONDS
+        self, run: Run, report: EventListener | None, device: torch.device, *, seconds: float = HEARTBEAT_SECONDS
     ) -> None:
         self.run = run
         self.step = 0

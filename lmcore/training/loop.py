@@ -13,7 +13,6 @@ sum (`checkpoint.py`), so a resumed run is the same run.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from pathlib import Path
@@ -23,21 +22,14 @@ import torch
 from torch import Tensor
 
 from lmcore.errors import LmError
+from lmcore.generation import save_defaults
 from lmcore.models import LanguageModel, save_model
 from lmcore.runs import prune_checkpoints, publish_checkpoint, set_pointer
 from lmcore.training.averaging import averaged, build_average
 from lmcore.training.carried import CarriedState
 from lmcore.training.checkpoint import Stateful, load_state, save_state
 from lmcore.training.control import RunControl
-from lmcore.training.device import (
-    RandomStreams,
-    autocast,
-    gradient_scaler,
-    pays_to_compile,
-    random_stream_kept,
-    to_device,
-    wait_for,
-)
+from lmcore.training.device import autocast, gradient_scaler, pays_to_compile, to_device, wait_for
 from lmcore.training.evaluate import Cancelled, EvalResult
 from lmcore.training.forecast import Forecast
 from lmcore.training.health import new_warnings
@@ -48,6 +40,7 @@ from lmcore.training.meter import LossMeter, Stopwatch
 from lmcore.training.mfu import utilization
 from lmcore.training.objective import objective
 from lmcore.training.optimizers import Parameters, build_optimizers
+from lmcore.training.randomness import RandomState, random_stream_kept
 from lmcore.training.samples import generate_samples
 from lmcore.training.schedules import lr_multiplier
 from lmcore.training.scoring import score
@@ -109,7 +102,7 @@ class Trainer:
             "average": self.average,
             "scaler": self.scaler,
             "carried": self.carried,
-            "random": RandomStreams(self.device),
+            "random": RandomState(self.device),
             "meter": self.meter,
             "stopwatch": self.stopwatch,
             "validation": self.validation,
@@ -331,6 +324,18 @@ class Trainer:
             "seconds": self.stopwatch.seconds,
         }
 
+    def figures(self) -> dict[str, Any]:
+        """What the run's summary says of its training; `seconds` include evaluations, final scores as well."""
+        seconds, stepping, epoch_loss = self.stopwatch.seconds, self.stopwatch.stepping, self.meter.epoch_loss
+        return {
+            "steps": self.step,
+            "tokens": self.tokens,
+            "seconds": seconds,
+            "tokens_per_second": self.tokens / stepping if stepping else None,
+            "train_loss": epoch_loss if math.isfinite(epoch_loss) else None,
+            "best_step": self.validation.best_step if math.isfinite(self.validation.best_loss) else None,
+        }
+
     def evaluate(self) -> None:
         """Score the validation split and write samples, with the averaged weights if there are any; training notices
         nothing of it.
@@ -409,8 +414,5 @@ class Trainer:
         with averaged(self.average):
             save_model(self.model, folder)
             save_state(self.parts, folder)
-        self.setup.data.tokenizer.save(folder / "tokenizer.json")
-        settings = self.config.generation.model_dump(mode="json")
-        (folder / "generation_config.json").write_text(
-            json.dumps(settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        self.setup.data.tokenizer.save(folder)
+        save_defaults(self.config.generation, folder)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from lmcore.models import LanguageModel
-from lmcore.training.device import autocast, computing_on, memory_explained, to_device
+from lmcore.training.device import autocast, computing_on, to_device
+from lmcore.training.memory import memory_explained
 from lmcore.training.objective import objective
 from lmcore.training.optimizers import Parameters, build_optimizers
 from lmcore.training.setup import Setup, new_model
@@ -69,9 +70,8 @@ def sweep(setup: Setup, model: LanguageModel, *, lowest: float, highest: float, 
                 part = objective(trial, x, y, state if batch.carry else None, config.training, shrunk)
             state = part.state
             average = SMOOTHING * average + (1 - SMOOTHING) * part.cross_entropy.item()
-            smoothed = average / (
-                1 - SMOOTHING ** (step + 1)
-            )  # the mean of what was seen so far, not of the zero it began with
+            # The mean of what was seen so far, not of the zero it began with.
+            smoothed = average / (1 - SMOOTHING ** (step + 1))
             if not math.isfinite(smoothed) or (losses and smoothed > EXPLODED * min(losses)):
                 break
             rates.append(lowest * (highest / lowest) ** (step / max(1, steps - 1)))

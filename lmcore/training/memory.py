@@ -1,14 +1,17 @@
-"""Where the memory goes, as far as the device says."""
+"""Where the memory goes, as far as the device says, and what to do when there is none left."""
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
+from lmcore.errors import LmError, is_out_of_memory
 from lmcore.telemetry import process_memory
 
 
@@ -43,3 +46,22 @@ def memory_split(model: nn.Module, optimizer_bytes: int, device: torch.device) -
         "activations": activations,
         "cached": cached,
     }
+
+
+@contextlib.contextmanager
+def memory_explained() -> Iterator[None]:
+    """Turn running out of memory into an error that says which settings to lower.
+
+    Raises:
+        LmError: the device, or the machine, has no memory left.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise LmError(
+            "Out of memory.",
+            "Lower training.batch_size (and raise training.accumulate by the same factor: the step stays the same), "
+            "model.block_size, model.n_embd or model.n_layer. The checkpoints of this run are kept.",
+        ) from error

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
+from lmcore.config import Config
+from lmcore.data import Split
 from lmcore.models import LanguageModel
 from lmcore.training.evaluate import EvalResult, evaluate
 from lmcore.training.journal import Journal
@@ -13,7 +17,7 @@ from lmcore.training.setup import Setup
 def score(
     setup: Setup, model: LanguageModel, split: str, *, final: bool, journal: Journal, cancelled: Callable[[], bool]
 ) -> EvalResult:
-    """`evaluate`, with the settings of the run; the heartbeats of `journal` say how far it is.
+    """`evaluate` with the settings of the run; the heartbeats of `journal` say how far it is.
 
     Args:
         final: after the last step of the run: `eval.final_max_tokens` bounds it instead of `eval.max_tokens`.
@@ -22,21 +26,45 @@ def score(
     Raises:
         Cancelled: `cancelled` said so.
     """
-    config = setup.config
     with journal.scoring(split, final=final) as tell:
-        return evaluate(
+        return evaluate_as(
+            setup.config,
             model,
             setup.data.splits[split],
-            block_size=config.model.block_size,
-            batch_size=config.eval.batch_size or config.training.batch_size,
-            stride=config.eval.stride,
-            max_tokens=config.eval.final_max_tokens if final else config.eval.max_tokens,
-            carry_state=config.eval.carry_state,
-            device=setup.device,
-            precision=setup.precision,
+            setup.device,
+            setup.precision,
+            final=final,
             cancelled=cancelled,
             report=tell,
         )
+
+
+def evaluate_as(
+    config: Config,
+    model: LanguageModel,
+    split: Split,
+    device: torch.device,
+    precision: str,
+    *,
+    final: bool,
+    cancelled: Callable[[], bool] = lambda: False,
+    report: Callable[[int, int], None] = lambda scored, wanted: None,
+) -> EvalResult:
+    """`evaluate` with the `[eval]` settings of `config`; for `final`, `cancelled` and what is raised see `score`."""
+    settings = config.eval
+    return evaluate(
+        model,
+        split,
+        block_size=model.config.block_size,
+        batch_size=settings.batch_size or config.training.batch_size,
+        stride=settings.stride,
+        max_tokens=settings.final_max_tokens if final else settings.max_tokens,
+        carry_state=settings.carry_state,
+        device=device,
+        precision=precision,
+        cancelled=cancelled,
+        report=report,
+    )
 
 
 def tokens_to_score(setup: Setup, split: str, max_tokens: int) -> int:

@@ -8,16 +8,16 @@ from typing import Any
 import torch
 
 from lmcore.errors import LmError, UsageError
-from lmcore.measures import perplexity
-from lmcore.models import load_model
+from lmcore.models import LanguageModel, load_model
 from lmcore.presets import advice
 from lmcore.runs import ControlReader, Run, identity
 from lmcore.training.control import Interrupts, RunControl
-from lmcore.training.device import computing_on, memory_explained
+from lmcore.training.device import computing_on
 from lmcore.training.final import FinalScores, cut_short, final_scores, scores_so_far
-from lmcore.training.journal import Journal, Report
+from lmcore.training.journal import EventListener, Journal
+from lmcore.training.limits import Validation
 from lmcore.training.loop import Trainer
-from lmcore.training.memory import peak_memory_bytes
+from lmcore.training.memory import memory_explained, peak_memory_bytes
 from lmcore.training.resume import check_unchanged, checkpoint_to_resume, note_config, reheating
 from lmcore.training.setup import Setup, new_model
 
@@ -33,7 +33,7 @@ MESSAGES = {
 }
 
 
-def train(setup: Setup, run: Run, *, resume: bool = False, report: Report | None = None) -> dict[str, Any]:
+def train(setup: Setup, run: Run, *, resume: bool = False, report: EventListener | None = None) -> dict[str, Any]:
     """Train `run` as its `setup` (from `prepare`) says, or go on from its last checkpoint with `resume`.
 
     `report` gets every event of the run; and while a split is scored, `{"kind": "scoring", ...}` (see
@@ -59,83 +59,59 @@ def train(setup: Setup, run: Run, *, resume: bool = False, report: Report | None
         model = load_model(checkpoint, setup.device) if checkpoint else new_model(setup)
         reader = ControlReader(run.control_path)
         with Journal(run, report, setup.device) as journal:
-            trainer = Trainer(setup, model, journal, RunControl(reader, journal, interrupts))
+            control = RunControl(reader, journal, interrupts)
+            trainer = Trainer(setup, model, journal, control)
             if checkpoint is not None:
                 trainer.resume_from(checkpoint)
             try:
                 with memory_explained():  # here too, so that the last event says it in words
-                    _announce(trainer, resume)
+                    _announce(setup, journal, model, resumed_from=trainer.step if resume else None)
                     if checkpoint is not None and (message := reheating(run.name, before, setup, trainer.step)):
                         journal.warn("config", message)
-                    why, summary = _train(trainer)
+                    why, scores = _train_and_score(setup, journal, control, trainer)
             except BaseException as error:
-                _finish_with_error(trainer, error)
+                _finish_with_error(journal, trainer.step, error)
                 raise
-            journal.write("finish", step=trainer.step, why=why, message=_message(trainer, why), summary=summary)
+            memory = {"peak_memory_bytes": peak_memory_bytes(setup.device)}
+            summary = {"run": run.name, **trainer.figures(), **scores.figures(), **memory}
+            message = _message(setup, trainer.validation, why)
+            journal.write("finish", step=trainer.step, why=why, message=message, summary=summary)
     return {**summary, "why": why, "signal": interrupts.signal if why == "interrupted" else None}
 
 
-def _train(trainer: Trainer) -> tuple[str, dict[str, Any]]:
-    """Why the loop ended, and the summary; the best checkpoint is scored unless someone wants to stop now."""
-    why = trainer.train()
-    setup, validation = trainer.setup, trainer.validation
+def _train_and_score(setup: Setup, journal: Journal, control: RunControl, trainer: Trainer) -> tuple[str, FinalScores]:
+    """Why the loop ended, and the final scores; the best checkpoint is scored unless someone wants to stop now."""
+    why, validation = trainer.train(), trainer.validation
     if why in ("interrupted", "stopped"):
-        return why, summarize(trainer, scores_so_far(setup, validation.best_loss))
+        return why, scores_so_far(setup, validation.best_loss)
     best = {"step": validation.best_step, "epoch": setup.epoch(validation.best_step)}
     scores = final_scores(
-        setup,
-        trainer.journal,
-        validation.best_loss,
-        lambda: {**trainer.progress(), **best},
-        trainer.control.interrupted,
+        setup, journal, validation.best_loss, lambda: {**trainer.progress(), **best}, control.interrupted
     )
     # An interrupt in the middle of the final scores leaves the rest of them to a resumed run.
-    return "interrupted" if trainer.control.interrupted() else why, summarize(trainer, scores)
+    return "interrupted" if control.interrupted() else why, scores
 
 
-def summarize(trainer: Trainer, scores: FinalScores) -> dict[str, Any]:
-    """The figures of the run so far; `seconds` include the final scores."""
-    stepping, epoch_loss, test = trainer.stopwatch.stepping, trainer.meter.epoch_loss, scores.test
-    return {
-        "run": trainer.journal.run.name,
-        "steps": trainer.step,
-        "tokens": trainer.tokens,
-        "seconds": trainer.stopwatch.seconds,
-        "tokens_per_second": trainer.tokens / stepping if stepping else None,
-        "train_loss": epoch_loss if math.isfinite(epoch_loss) else None,
-        "best_step": trainer.validation.best_step if scores.val_loss is not None else None,
-        "val_loss": scores.val_loss,
-        "val_perplexity": perplexity(scores.val_loss),
-        "val_tokens_scored": scores.val_tokens,
-        "test_loss": test.loss if test else None,
-        "test_perplexity": test.perplexity if test else None,
-        "test_tokens_scored": test.tokens if test else None,
-        "bits_per_byte": test.bits_per_byte if test else None,
-        "peak_memory_bytes": peak_memory_bytes(trainer.device),
-    }
-
-
-def _message(trainer: Trainer, why: str) -> str:
+def _message(setup: Setup, validation: Validation, why: str) -> str:
     """The sentences of a `finish` event."""
-    training, best = trainer.config.training, trainer.validation.best_step
+    training, best = setup.config.training, validation.best_step
     message = MESSAGES[why].format(
         patience=training.patience,
         best_step=best,
         max_bad_steps=training.max_bad_steps,
         best_checkpoint=f"The best checkpoint is that of step {best}." if best else "There is no checkpoint yet.",
     )
-    scored = why not in ("interrupted", "stopped") and math.isfinite(trainer.validation.best_loss)
-    return f"{message} {cut_short(trainer.setup)}".strip() if scored else message
+    scored = why not in ("interrupted", "stopped") and math.isfinite(validation.best_loss)
+    return f"{message} {cut_short(setup)}".strip() if scored else message
 
 
-def _announce(trainer: Trainer, resume: bool) -> None:
+def _announce(setup: Setup, journal: Journal, model: LanguageModel, *, resumed_from: int | None) -> None:
     """The `start` event, and what a user should know before the run has taken hours."""
-    setup = trainer.setup
-    config, total, learnable = setup.config, *trainer.model.parameter_counts()
-    trainer.journal.write(
+    config, total, learnable = setup.config, *model.parameter_counts()
+    journal.write(
         "start",
         **identity(),
-        resumed_from=trainer.step if resume else None,
+        resumed_from=resumed_from,
         total_steps=setup.total_steps,
         steps_per_epoch=setup.steps_per_epoch,
         tokens_per_step=setup.tokens_per_step,
@@ -145,7 +121,7 @@ def _announce(trainer: Trainer, resume: bool) -> None:
         precision=setup.precision,
         optimizer=config.optimizer.name,
     )
-    if not resume:
+    if resumed_from is None:
         messages = {
             "substitution": setup.substitutions,
             "config": [item.message for item in advice(config)],
@@ -153,15 +129,15 @@ def _announce(trainer: Trainer, resume: bool) -> None:
         }
         for what, sentences in messages.items():
             for sentence in sentences:
-                trainer.journal.warn(what, sentence)
+                journal.warn(what, sentence)
 
 
-def _finish_with_error(trainer: Trainer, error: BaseException) -> None:
+def _finish_with_error(journal: Journal, step: int, error: BaseException) -> None:
     """A last event, if the disk still takes one."""
     why, message = "error", str(error) if isinstance(error, LmError) else f"{type(error).__name__}: {error}"
     if isinstance(error, KeyboardInterrupt):
         why, message = "interrupted", "Interrupted without saving. Checkpoints written before are kept."
     try:
-        trainer.journal.write("finish", step=trainer.step, why=why, message=message, summary=None)
+        journal.write("finish", step=step, why=why, message=message, summary=None)
     except LmError:
         return  # the error on its way to the user says more

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from commands.presets import show_value
+from commands.output.values import show_value
 from lmcore.config import Config, setting_help, setting_names
 from lmcore.data import load_data
 from lmcore.models import count_parameters

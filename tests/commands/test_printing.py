@@ -14,7 +14,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.names import expand_ranges
+from commands.input.names import expand_ranges
 from commands.output.console import cell_width, clip, is_colourful, pad, put_json, width_limit, wrap
 from commands.output.curves import Curve, finite_points, put_figure
 from commands.output.progress import Progress, describe_eval

@@ -1,4 +1,4 @@
-"""Commands that read what a training left: generate, eval, compare, runs, watch."""
+"""Commands that read what a run left: generate, eval, compare, runs, watch."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class TestGenerate:
         assert "ß" in answer.err
         assert "<unk>" in answer.err
 
-    def test_control_characters_of_the_prompt_are_shown_not_obeyed(self, lm: Lm, runs: Path) -> None:
+    def test_control_characters_of_the_prompt_are_shown_not_acted_on(self, lm: Lm, runs: Path) -> None:
         answer = lm("generate", "\x1b[31m9", "--run", "tiny")
         assert "\x1b" not in answer.out + answer.err
         assert "\x1b[31m9" in lm("generate", "\x1b[31m9", "--run", "tiny", "--raw").out
@@ -181,7 +181,7 @@ class TestRuns:
         answer = lm("runs", "rm", "tiny")
         assert answer.code == 2
         assert "--yes" in answer.err
-        monkeypatch.setattr("commands.runs.is_terminal", lambda stream: True)
+        monkeypatch.setattr("commands.input.confirmation.is_terminal", lambda stream: True)
         monkeypatch.setattr(typer, "confirm", lambda text, err: False)
         assert lm("runs", "rm", "tiny").code == 1
         assert (runs / "tiny").is_dir()

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmcore.config import Config, DataConfig
-from lmcore.data import IGNORED, Batches, Split, eval_window_batches, eval_windows, load_data, make_batches
+from lmcore.data import Batches, Split, eval_window_batches, eval_windows, load_data, make_batches
 from lmcore.errors import UsageError
+from lmcore.measures import IGNORED
 
 
 def split_of(n: int, documents: list[int] | None = None) -> Split:

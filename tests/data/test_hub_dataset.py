@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from commands.names import corpus_setting
+from commands.input.names import corpus_setting
 from lmcore.config import Config
 from lmcore.data import corpus_at_hand, fetch_corpus, list_corpora, load_data, remove_corpus
 from lmcore.errors import LmError, OutOfReachError, UsageError

@@ -103,7 +103,8 @@ def test_weight_drop_equals_torch_with_the_dropped_weights() -> None:
 def _inputs(model: LanguageModel, layer: int) -> Tensor:
     """What a layer reads in training, [T, B, E]."""
     seen: list[Tensor] = []
-    handle = model.layers[layer].register_forward_pre_hook(lambda _, args: seen.append(args[0]))  # type: ignore[index,union-attr]
+    cells: Any = model.layers
+    handle = cells[layer].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     model.train()(IDS)
     handle.remove()
     return seen[0].detach()

@@ -59,7 +59,8 @@ def test_a_tied_output_is_stored_once_and_files_can_be_read_by_others(tmp_path: 
     finally:
         os.umask(umask)
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
-        assert [name for name in file.keys() if tuple(file.get_tensor(name).shape) == (31, 16)] == ["embedding.weight"]  # noqa: SIM118
+        shapes = {name: tuple(file.get_tensor(name).shape) for name in file.keys()}  # noqa: SIM118
+    assert [name for name, shape in shapes.items() if shape == (31, 16)] == ["embedding.weight"]
     values = json.loads((tmp_path / "config.json").read_text())
     assert (values["model_type"], values["architectures"], values["vocab_size"]) == ("lm-tui", ["Transformer"], 31)
     assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {

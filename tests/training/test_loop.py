@@ -335,7 +335,7 @@ def test_frozen_embeddings_stay(configure: Configure, start: Start) -> None:
     assert torch.equal(weights(trained)["embedding.weight"], begin["embedding.weight"])
 
 
-def test_requests_are_obeyed_and_acknowledged(configure: Configure) -> None:
+def test_requests_are_acknowledged_and_done(configure: Configure) -> None:
     config = configure(training__max_steps=10**6, training__eval_every=10**6, training__log_every=5)
     run = create_run("asked", config, {})
     done = threading.Event()
@@ -380,7 +380,7 @@ def test_requests_are_obeyed_and_acknowledged(configure: Configure) -> None:
     )  # the pause is left out
 
 
-def test_requests_to_an_earlier_process_are_not_obeyed(configure: Configure, start: Start) -> None:
+def test_requests_to_an_earlier_process_are_ignored(configure: Configure, start: Start) -> None:
     run = create_run("old", configure(), {})
     write_request(run.control_path, "stop")
     assert start(configure(), "old", resume=True).summary["why"] == "done"

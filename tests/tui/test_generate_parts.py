@@ -96,7 +96,7 @@ class OneSlider(App[None]):
         ((".", "enter"), 0.8),
     ],
 )
-async def test_a_slider_obeys_keys_and_takes_what_is_typed(keys: tuple[str, ...], value: float) -> None:
+async def test_a_slider_moves_by_keys_and_takes_what_is_typed(keys: tuple[str, ...], value: float) -> None:
     app = OneSlider()
     async with app.run_test(size=(40, 3)) as pilot:
         slider = app.query_one(Slider)

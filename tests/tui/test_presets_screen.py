@@ -274,8 +274,8 @@ async def test_folded_list_settings_and_plan_are_tabs(root: Path) -> None:
 
 
 def test_the_command_is_lm_train_with_the_changes() -> None:
-    assert launch.command("exp12", "r1", ["model.n_layer=2", "training.seed=1"])[1:] == [
-        "-m",
+    command = launch.command("exp12", "r1", ["model.n_layer=2", "training.seed=1"])
+    assert command[command.index("cli") :] == [
         "cli",
         "train",
         "--preset",

@@ -483,8 +483,7 @@ async def test_a_new_panel_is_its_class_and_a_line_of_the_screen(root: Path, mon
         assert [panel.TITLE for panel in screen.panels][-1] == "Step"
         screen.show_panel(5)
         await until(pilot, lambda: "at 1000" in text_of(screen.query_one("#steps")))
-        screen.chart.set_cursor_step(500)
-        screen.refresh_run()
+        screen.chart.set_cursor(app.session.data["whole"].x_of_step(500, screen.chart.x_kind))
         await until(pilot, lambda: "at 500" in text_of(screen.query_one("#steps")))
 
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from textual.message import Message
 
+from tui.child_process import environment, python_module
 from tui.settings import state_dir
 
 log = logging.getLogger("lm.tui")
-
-HOUSE = Path(__file__).resolve().parents[2]
 
 
 class EngineSaid(Message):
@@ -44,7 +40,7 @@ class Engine:
 
     def __init__(self, say: Callable[[EngineSaid], object], command: list[str] | None = None) -> None:
         self._say = say
-        self._command = command or [sys.executable, "-m", "tui.engine.server"]
+        self._command = command or python_module("tui.engine.server")
         self._process: subprocess.Popen[bytes] | None = None
         self._ids = count(1)
         self._open: set[int] = set()
@@ -92,14 +88,13 @@ class Engine:
     def _start(self) -> None:
         folder = state_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        places = [str(HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
         with (folder / "engine.log").open("wb") as said:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+                env=environment(),
                 start_new_session=True,  # The terminal's Ctrl-C is for the screen.
             )
         assert self._process.stdout is not None

@@ -75,7 +75,7 @@ class Server:
 
     def _count(self, request: dict[str, Any]) -> None:
         from lmcore.config import Config
-        from lmcore.training.parameters import expected_parameters
+        from lmcore.training.parameter_counts import expected_parameters
 
         self.answer(request["id"], "count", **expected_parameters(Config.from_dict(request["config"])))
 

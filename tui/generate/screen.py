@@ -325,9 +325,6 @@ class GenerateScreen(BaseScreen):
 
     # Sliders, history of prompts.
 
-    def _slider(self, name: str) -> Slider:
-        return self.query_one(f"#{name}", Slider)
-
     def on_slider_changed(self, message: Slider.Changed) -> None:
         self.session.settings.generate = self.query_one(SlidersPanel).values()
 

@@ -44,7 +44,7 @@ def checkpoint_choices(root: Path | None) -> list[Choice]:
     same.
     """
     choices = []
-    for run in sorted(list_runs(root), key=_when, reverse=True):
+    for run in sorted(list_runs(root), key=Run.when, reverse=True):
         best, last = _step(run, "best"), _step(run, "last")
         if best is not None:
             choices.append(Choice(f"{run.name}:best", run.name, f"best · step {best:,}"))
@@ -55,7 +55,7 @@ def checkpoint_choices(root: Path | None) -> list[Choice]:
 
 def default_source(root: Path | None, selected: str | None) -> Source | None:
     """The selected run's checkpoint, else that of the run that was active last."""
-    runs = sorted(list_runs(root), key=_when, reverse=True)
+    runs = sorted(list_runs(root), key=Run.when, reverse=True)
     for run in sorted(runs, key=lambda run: run.name != selected):
         for which in ("best", "last"):
             if _step(run, which) is not None:
@@ -83,10 +83,3 @@ def _step(run: Run, which: str) -> int | None:
         return None
     digits = folder.name.rpartition("-")[2]
     return int(digits) if digits.isdigit() else None
-
-
-def _when(run: Run) -> float:
-    try:
-        return run.when()
-    except OSError:
-        return 0.0

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from lmcore.runs.run import is_run
-from tui.engine.client import HOUSE
+from tui.child_process import environment, python_module
 from tui.settings import state_dir
 
 TAIL_LINES = 4
@@ -20,7 +18,7 @@ TAIL_LINES = 4
 def command(preset: str, name: str, assignments: list[str]) -> list[str]:
     """The command line that trains `preset` with these changes as run `name`."""
     changes = [part for assignment in assignments for part in ("--set", assignment)]
-    return [sys.executable, "-m", "cli", "train", "--preset", preset, "--run", name, *changes]
+    return python_module("cli", "train", "--preset", preset, "--run", name, *changes)
 
 
 def start_training(preset: str, name: str, assignments: list[str], root: Path) -> tuple[subprocess.Popen[bytes], Path]:
@@ -32,14 +30,13 @@ def start_training(preset: str, name: str, assignments: list[str], root: Path) -
     """
     log = state_dir() / "started" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    places = [str(HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command(preset, name, assignments),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "LM_RUNS": str(root.resolve()), "PYTHONPATH": os.pathsep.join(places)},
+            env=environment(LM_RUNS=str(root.resolve())),
             start_new_session=True,
         )
     # Waited for in the background, so that it leaves no zombie while the screen is open.

@@ -14,9 +14,10 @@ from textual.widgets import Static
 
 from lmcore.lab.diagnose import Gap, Sign, curves_of, diagnose, generalization_gap
 from lmcore.measures import perplexity
+from lmcore.runs.events import number
 from lmcore.text import harmless, human_bytes, human_count, human_time
 from tui.charts.ticks import format_value
-from tui.run_data import RunData, number
+from tui.run_data import RunData
 from tui.theme import ascii_only
 from tui.watch.view import RunPanel, RunView
 from tui.watcher import RunRow

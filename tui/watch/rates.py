@@ -6,9 +6,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from lmcore.runs.events import number
 from tui.charts.plot import Plot, Series
 from tui.charts.ticks import format_value
-from tui.run_data import METRICS, number
+from tui.run_data import METRICS
 from tui.watch.view import RunPanel, RunView
 from tui.widgets.chart_view import ChartView
 

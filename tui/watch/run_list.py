@@ -178,7 +178,6 @@ class RunList(Guarded, ScrollView, can_focus=True, inherit_bindings=False):
         self.sort = "recent"
         self.reverse = False
         self.cursor = 0
-        self.filtered_from = 0
 
     @property
     def current(self) -> str | None:

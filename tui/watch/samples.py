@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
+from lmcore.runs.events import number
 from lmcore.text import harmless
-from tui.run_data import number
 from tui.theme import ascii_only
 from tui.watch.view import RunPanel, RunView
 from tui.widgets.pages import Pages

@@ -14,16 +14,17 @@ from textual.message import Message
 from textual.widgets import Static
 
 from lmcore.measures import perplexity
+from lmcore.runs.events import number
 from tui.charts.plot import Mark, Plot, Series, x_formatter, x_reach
 from tui.charts.ticks import format_value
 from tui.charts.viewport import Viewport
-from tui.run_data import METRICS, X_FIELDS, RunData, lr_changes, number
+from tui.run_data import METRICS, X_FIELDS, RunData, lr_changes
 from tui.settings import Settings
 from tui.theme import MARKERS, MARKERS_ASCII, ascii_only, series_colours
 from tui.widgets.chart_view import ChartView
 from tui.widgets.panel import Panel
 
-Choice = TypeVar("Choice")
+Value = TypeVar("Value")
 SMOOTHINGS = (0.0, 0.6, 0.9, 0.97)
 MAX_SERIES = len(MARKERS)
 
@@ -253,11 +254,6 @@ class ChartPanel(Panel):
         self.redraw()
         self.post_message(self.CursorMoved(self.cursor_step))
 
-    def set_cursor_step(self, step: int | None) -> None:
-        """Put the cursor at a step."""
-        self.cursor_step = step
-        self.redraw()
-
     def on_chart_view_clicked(self, message: ChartView.Clicked) -> None:
         self.set_cursor(message.x)
 
@@ -265,5 +261,5 @@ class ChartPanel(Panel):
         self.zoom(message.factor, message.x)
 
 
-def _next(values: list[Choice], now: Choice) -> Choice:
+def _next(values: list[Value], now: Value) -> Value:
     return values[(values.index(now) + 1) % len(values)] if now in values else values[0]

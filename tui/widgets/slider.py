@@ -76,7 +76,15 @@ class Slider(Widget, can_focus=True):
             self.slider = slider
             self.value = value
 
-    def __init__(self, label: str, scale: Scale, value: float, *, meaning: str = "", id: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        label: str,
+        scale: Scale,
+        value: float,
+        *,
+        meaning: str = "",
+        id: str | None = None,  # noqa: A002 (Textual's own name)
+    ) -> None:
         super().__init__(id=id)
         self.label, self.scale = label, scale
         self.tooltip = meaning or None

@@ -11,10 +11,10 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
-from lmcore.data.checksums import hash_file
 from lmcore.data.corpus.catalogue import CATALOGUE, Download, Entry
 from lmcore.data.places import CACHE_HINT, Report
 from lmcore.errors import LmError, OutOfReachError, UsageError
+from lmcore.files import hash_file, put_in_place
 
 _TIMEOUT_SECONDS = 30
 _BLOCK = 1 << 18
@@ -41,7 +41,7 @@ def fetch_files(name: str, cache: Path, report: Report | None = None) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as work:
-            _put_in_place(_text_of(name, entry, Path(work), report), target)
+            put_in_place(_text_of(name, entry, Path(work), report), target)
     except OSError as error:
         raise LmError(f"{target} cannot be written: {error.strerror or error}.", CACHE_HINT) from None
     return target
@@ -52,22 +52,13 @@ def downloaded(name: str, cache: Path) -> Path:
     return cache / "corpora" / (CATALOGUE[name].filename or name)
 
 
-def _put_in_place(finished: Path, target: Path) -> None:
-    try:
-        finished.rename(target)
-    except OSError:
-        # Another process may have fetched the same in the meantime.
-        if not target.exists():
-            raise
-
-
 def _text_of(name: str, entry: Entry, work: Path, report: Report | None) -> Path:
     """The corpus as it will lie in the cache, made from its downloads in `work`."""
     parts = []
     before = 0
     for number, file in enumerate(entry.downloads):
         part = work / f"part-{number}"
-        _download(name, file, part, _Progress(report, name, before, entry.size))
+        _download(name, file, part, _DownloadProgress(report, name, before, entry.size))
         before += file.size
         parts.append(part)
     if entry.form == "zip":
@@ -77,7 +68,7 @@ def _text_of(name: str, entry: Entry, work: Path, report: Report | None) -> Path
     return parts[0]
 
 
-def _download(name: str, file: Download, path: Path, report: _Progress) -> None:
+def _download(name: str, file: Download, path: Path, report: _DownloadProgress) -> None:
     problems = []
     for url in file.urls:
         try:
@@ -97,7 +88,7 @@ def _download(name: str, file: Download, path: Path, report: _Progress) -> None:
     )
 
 
-def _copy(url: str, path: Path, size: int, report: _Progress) -> int:
+def _copy(url: str, path: Path, size: int, report: _DownloadProgress) -> int:
     """Bytes received; a server that sends more than `size` is cut off after the first block too many."""
     # Some hosts refuse Python's own name.
     request = urllib.request.Request(url, headers={"User-Agent": f"lm-tui/{_version()}"})
@@ -125,7 +116,7 @@ def _version() -> str:
         return "0"
 
 
-class _Progress:
+class _DownloadProgress:
     def __init__(self, report: Report | None, name: str, before: int, total: int) -> None:
         self._report, self._name, self._before, self._total = report, name, before, total
 

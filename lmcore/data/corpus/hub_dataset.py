@@ -17,7 +17,7 @@ from pathlib import Path
 from lmcore.data.corpus.parquet import require_pyarrow
 from lmcore.data.places import CACHE_HINT, Report
 from lmcore.errors import LmError, UsageError, did_you_mean
-from lmcore.files import replacing
+from lmcore.files import put_in_place, replacing
 from lmcore.hub import download_parquet, parquet_files
 
 PREFIX = "hf:"
@@ -147,12 +147,7 @@ def _download(repository: str, config: str, sizes: dict[str, int], target: Path,
             done += size
         if report is not None:
             report(done, total, f"downloading {repository}")
-        try:
-            (Path(work) / config).rename(target)
-        except OSError:
-            # Another process may have fetched the same in the meantime.
-            if not target.is_dir():
-                raise
+        put_in_place(Path(work) / config, target)
 
 
 def _record(name: str, cache: Path) -> Path:

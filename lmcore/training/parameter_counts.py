@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lmcore.config import Config
+from lmcore.data.places import Report
 from lmcore.data.vocabulary import Vocabulary, expected_vocabulary
 from lmcore.models import count_parameters
-
-Report = Callable[[int, int, str], None]
 
 
 def expected_parameters(config: Config, report: Report | None = None) -> dict[str, int | bool | None]:

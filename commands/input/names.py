@@ -1,4 +1,4 @@
-"""Names on the command line: shell completion, ranges of runs, and the checkpoint that a RUN means."""
+"""Names on the command line: what a range of runs, a corpus and a RUN stand for."""
 
 from __future__ import annotations
 
@@ -12,34 +12,6 @@ if TYPE_CHECKING:
     from lmcore.runs import Run
 
 _RANGE = re.compile(r"^(?P<stem>.*?)(?P<first>\d+)\.\.(?P=stem)?(?P<last>\d+)$")
-
-
-def complete_preset(incomplete: str) -> list[str]:
-    """Shell completion: presets that begin with `incomplete`."""
-    from lmcore.presets import preset_names
-
-    return [name for name in preset_names() if name.startswith(incomplete)]
-
-
-def complete_run(incomplete: str) -> list[str]:
-    """Shell completion: runs that begin with `incomplete`."""
-    from lmcore.runs import list_runs
-
-    return [run.name for run in list_runs() if run.name.startswith(incomplete)]
-
-
-def complete_corpus(incomplete: str) -> list[str]:
-    """Shell completion: corpora that begin with `incomplete`."""
-    from lmcore.data.corpus.lookup import known_names
-
-    return [name for name in known_names() if name.startswith(incomplete)]
-
-
-def complete_setting(incomplete: str) -> list[str]:
-    """Shell completion: settings that begin with `incomplete`."""
-    from lmcore.config import setting_names
-
-    return [f"{name}=" for name in setting_names() if name.startswith(incomplete)]
 
 
 def expand_ranges(names: list[str]) -> list[str]:
