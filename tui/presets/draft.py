@@ -65,4 +65,3 @@ def fits_alone(draft: Draft, name: str, text: str) -> bool:
     except UsageError as error:
         return error.message.startswith(f"[{name.partition('.')[0]}]")
     return True
-

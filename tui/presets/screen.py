@@ -340,9 +340,7 @@ class PresetsScreen(BaseScreen):
             return
         kind, _, name = answer[0].partition(":")
         try:
-            config = (
-                self.presets[name].config if kind == "preset" else self._config_of_run(name) if kind else None
-            )
+            config = self.presets[name].config if kind == "preset" else self._config_of_run(name) if kind else None
         except LmError as error:
             self.notify(str(error), severity="error")
             return
