@@ -45,7 +45,6 @@ MEASURES = {
 RUNS_IN_A_FIGURE = 4
 NARROWEST_COLUMN = 28
 WIDEST_VALUE = 32
-SPLITS = ("train", "val", "test")
 
 
 def compare_runs(names: list[str], prompt: str | None, axis: str, given: dict[str, Any], *, as_json: bool) -> None:
@@ -109,25 +108,21 @@ def _find_all(names: list[str]) -> list[Run]:
 
 
 def _put_rows(comparison: Comparison) -> None:
-    level = comparison.comparability.level
-    measures = ["word_perplexity", "bits_per_byte"] if level == "text" else ["perplexity"]
-    # A published perplexity is one of tokens, and compares no more than the exact one does.
-    published = level != "text" and any(
-        row[f"published_{split}_perplexity"] is not None for row in comparison.rows for split in SPLITS
-    )
-    figures = [(split, measure) for split in SPLITS for measure in (measures if split != "train" else ["perplexity"])]
+    from lmcore.lab.compare import PUBLISHED_NOTE
+
     headings = [
         Column("run"),
         Column("model"),
         Column("optimizer"),
         Column("parameters", True),
         Column("learnable", True),
+        *(Column(title, True) for title in comparison.figures.values()),
+        Column("best step", True),
+        Column("time", True),
+        Column("tok/s", True),
+        Column("memory", True),
     ]
-    for split, measure in figures:
-        headings.append(Column(f"{split} {_short(measure)}", True))
-        headings += [Column(f"publ. {split}", True)] if published else []
-    headings += [Column("best step", True), Column("time", True), Column("tok/s", True), Column("memory", True)]
-    put_table(headings, [_row(row, figures, comparison.best_by, published=published) for row in comparison.rows])
+    put_table(headings, [_row(row, comparison) for row in comparison.rows])
     put()
     caption = [comparison.comparability.note]
     if comparison.best_by:
@@ -137,11 +132,8 @@ def _put_rows(comparison: Comparison) -> None:
         "ppl: perplexity, exp(loss). train: the running average of the last epoch, with dropout on. "
         "val: at the best step. time: training time."
     )
-    if published:
-        caption.append(
-            "publ.: the perplexity as the study publishes it, exp of the mean over batches, where a short last batch "
-            "counts as a full one; it reads a little lower than the exact one."
-        )
+    if comparison.published:
+        caption.append(PUBLISHED_NOTE)
     for line in wrap(" ".join(caption), columns()):
         put(paint(line, DIM, sys.stdout))
     for name, messages in comparison.substitutions.items():
@@ -150,22 +142,18 @@ def _put_rows(comparison: Comparison) -> None:
                 put(paint(line, YELLOW, sys.stdout))
 
 
-def _row(
-    row: dict[str, Any], figures: list[tuple[str, str]], best_by: str | None, *, published: bool
-) -> list[str | Cell]:
-    cells: list[str | Cell] = []
-    for split, measure in figures:
-        column = f"{split}_{measure}"
-        digits = 4 if measure == "bits_per_byte" else 2
-        cells.append(Cell(number(row[column], digits), row["best"] and column == best_by))
-        cells += [number(row[f"published_{column}"])] if published else []
+def _row(row: dict[str, Any], comparison: Comparison) -> list[str | Cell]:
+    figures = [
+        Cell(number(row[key], 4 if key.endswith("bits_per_byte") else 2), row["best"] and key == comparison.best_by)
+        for key in comparison.figures
+    ]
     return [
         Cell(row["name"], row["best"]),
         model_name(row),
         row["optimizer"] or "?",
         _count(row["parameters"]),
         _count(row["learnable"]),
-        *cells,
+        *figures,
         _count(row["best_step"]),
         "-" if row["seconds"] is None else human_time(row["seconds"]),
         "-" if row["tokens_per_second"] is None else human_count(row["tokens_per_second"]),
@@ -269,7 +257,3 @@ def _put_texts(prompt: str, texts: dict[str, str]) -> None:
 
 def _count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
-
-
-def _short(measure: str) -> str:
-    return {"perplexity": "ppl", "word_perplexity": "word ppl", "bits_per_byte": "bits/byte"}[measure]

@@ -156,9 +156,19 @@ def _put_curves(history: History) -> None:
 
 
 def _put_changed_settings(run: Run) -> None:
-    """Only what is not the default: the rest says nothing about this run."""
-    from lmcore.config import Config, differences
+    """Only what is not the default: the rest says nothing about this run. A newer version's run may have settings that
+    this one does not know.
+    """
+    from lmcore.config import Config
 
-    changed = differences(Config(), run.config())
+    defaults = Config().to_dict()
+    changed = []
+    for section, settings in run.config_values().items():
+        known = defaults.get(section, {})
+        for key, value in settings.items() if isinstance(settings, dict) else ():
+            if key not in known:
+                changed.append((f"{section}.{key}", f"{show_value(value)} (unknown to this version of lm)"))
+            elif value != known[key]:
+                changed.append((f"{section}.{key}", show_value(value)))
     put()
-    put_facts([(name, show_value(value)) for name, (_, value) in changed.items()])
+    put_facts(changed)

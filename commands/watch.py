@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from commands.output.console import put
-from commands.output.progress import describe_eval, describe_sample, describe_start, describe_train, describe_warning
+from commands.output.progress import (
+    ScoringLines,
+    describe_eval,
+    describe_sample,
+    describe_scoring,
+    describe_start,
+    describe_train,
+    describe_warning,
+)
 from lmcore.text import harmless
 
 if TYPE_CHECKING:
@@ -21,7 +29,7 @@ WAITING = ("created", "running", "paused")
 
 def follow_run(name: str, *, once: bool) -> None:
     """Print how the run stands, then what happens in it until it ends."""
-    from lmcore.runs import EventTail, History, find_run
+    from lmcore.runs import EventTail, History, find_run, read_scoring
 
     run = find_run(name)
     state = run.state()
@@ -30,9 +38,11 @@ def follow_run(name: str, *, once: bool) -> None:
     total = _total_steps(history.latest.start)
     for event in _standing(history):
         _put_event(event, total)
+    if history.latest.scoring is not None:
+        put(describe_scoring(history.latest.scoring))
     if once or state not in WAITING:
         return
-    tail = EventTail(run.events_path, offset=history.offset)
+    tail, scoring_lines = EventTail(run.events_path, offset=history.offset), ScoringLines()
     while state in WAITING:
         time.sleep(POLL_SECONDS)
         state = run.state()  # asked before reading on, so that an end which it knows of is among the events
@@ -42,6 +52,9 @@ def follow_run(name: str, *, once: bool) -> None:
                 total = _total_steps(event) if event["kind"] == "start" else total
                 finished |= event["kind"] == "finish"
                 _put_event(event, total)
+                scoring = read_scoring(event.get("scoring")) if event["kind"] == "heartbeat" else None
+                if scoring is not None and scoring_lines.due(scoring):
+                    put(describe_scoring(scoring))
         if finished:
             return
     put(f"{run.name} is {state}")

@@ -34,6 +34,7 @@ CELL = when("model.architecture", "cell")
 ATTENTION = when("model.architecture", "attention")
 MLP = when("model.architecture", "mlp")
 NORM = when("model.architecture", "norm")
+SAMPLED = unless("generation.greedy", True)
 
 
 class UnknownNameError(ValueError):
@@ -459,16 +460,16 @@ class GenerationConfig(Section):
     max_new_words: Annotated[Count, Control("max words", (0, 200, 5), most=20_000, off=0)] = Field(
         0, description="Maximum number of whole words, separated by white space, to generate (0: no limit)."
     )
-    temperature: Annotated[AboveZero, Control("temperature", (0.05, 2.0, 0.05), most=100.0)] = Field(
+    temperature: Annotated[AboveZero, SAMPLED, Control("temperature", (0.05, 2.0, 0.05), most=100.0)] = Field(
         0.8, description="Sampling temperature: below 1 the text is more predictable, above 1 more random."
     )
-    top_k: Annotated[Count, Control("top-k", (0, 200, 1), most=1_000_000, off=0)] = Field(
+    top_k: Annotated[Count, SAMPLED, Control("top-k", (0, 200, 1), most=1_000_000, off=0)] = Field(
         0, description="Sample from the k most likely tokens only (0: off)."
     )
-    top_p: Annotated[float, Field(gt=0.0, le=1.0), Control("top-p", (0.05, 1.0, 0.05), off=1.0)] = Field(
+    top_p: Annotated[float, Field(gt=0.0, le=1.0), SAMPLED, Control("top-p", (0.05, 1.0, 0.05), off=1.0)] = Field(
         1.0, description="Sample from the fewest most likely tokens whose probabilities add up to top_p (1: off)."
     )
-    min_p: Annotated[Fraction, Control("min-p", (0.0, 0.5, 0.01), most=1.0, off=0.0)] = Field(
+    min_p: Annotated[Fraction, SAMPLED, Control("min-p", (0.0, 0.5, 0.01), most=1.0, off=0.0)] = Field(
         0.0, description="Exclude tokens below this fraction of the most likely token's probability (0: off)."
     )
     repetition_penalty: Annotated[AboveZero, Control("repetition", (1.0, 2.0, 0.05), most=10.0, off=1.0)] = Field(
@@ -478,9 +479,9 @@ class GenerationConfig(Section):
         0, description="Never generate the same n-gram of this many tokens twice (0: off)."
     )
     greedy: Annotated[bool, Control("greedy", (0, 1, 1), off=False)] = Field(
-        False, description="Always choose the most likely token; temperature, top_k, top_p and min_p have no effect."
+        False, description="Always choose the most likely token, instead of sampling."
     )
-    seed: Annotated[Count, Control("seed", (0, 100, 1), most=2_000_000_000)] = Field(
+    seed: Annotated[Count, SAMPLED, Control("seed", (0, 100, 1), most=2_000_000_000)] = Field(
         0, description="Random seed: the same seed and prompt give the same text."
     )
     stop: Annotated[tuple[str, ...], Control("stop", off=())] = Field(
@@ -575,6 +576,15 @@ def setting_names() -> list[str]:
         for section, field in Config.model_fields.items()
         for key in _section(field.annotation).model_fields
     ]
+
+
+def known_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """`values` without the sections and settings that there are none of; for what another version wrote."""
+    return {
+        section: {key: value for key, value in settings.items() if f"{section}.{key}" in setting_names_of(section)}
+        for section, settings in values.items()
+        if section in Config.model_fields and isinstance(settings, dict)
+    }
 
 
 def setting_help(name: str) -> str:

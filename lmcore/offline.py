@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lmcore.config import Config
 from lmcore.data.corpus.catalogue import IN_GPT1_TOKENS
 from lmcore.data.corpus.embedded import EMBEDDED
 from lmcore.data.load import corpus_at_hand, in_its_tokens
 from lmcore.data.tokenizer.select import PUBLISHED_TITLES, has_published_files, stand_in
+from lmcore.embedding_files import is_file_name
 from lmcore.hub import cached_file
 
 _WEIGHTS = "model.safetensors"
@@ -55,5 +54,4 @@ def without_network(config: Config) -> tuple[Config, list[str]]:
 
 def _is_here(source: str) -> bool:
     """Whether a pretrained embedding is a file, or was downloaded before."""
-    path = Path(source).expanduser()
-    return path.exists() or bool(path.suffix) or cached_file(source, _WEIGHTS) is not None
+    return is_file_name(source) or cached_file(source, _WEIGHTS) is not None

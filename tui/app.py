@@ -6,17 +6,19 @@ import gc
 import logging
 import logging.handlers
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from lmcore.errors import LmError
 from tui.actions.table import MODES, actions_for
+from tui.ascii import AsciiOnly
 from tui.session import Session
 from tui.session.messages import (
     CurvesChanged,
@@ -101,11 +103,16 @@ class LmApp(App[None]):
 
     def __init__(self, root: Path | None = None, run: str | None = None) -> None:
         super().__init__()
+        self._ascii = [AsciiOnly()] if ascii_only() else []
         self.session = Session(self.post_message, root, run)
         for mode, make in SCREENS.items():
             self.add_mode(mode, partial(make, self.session))
         self.use_theme(self.session.settings.theme)
         self.set_keymap(checked_keys(self.session.settings.keys))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own, and one for terminals that draw ASCII alone."""
+        return [*super().get_line_filters(), *self._ascii]
 
     def on_load(self) -> None:
         self._log_to_file()

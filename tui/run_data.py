@@ -7,14 +7,18 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmcore.runs import EventTail, Fold
+from lmcore.runs import EventTail, Fold, Scoring
 from lmcore.runs.events import Event, number
 from tui.charts.decimate import Pyramid
 from tui.charts.growing import Floats, Growing
 from tui.charts.smoothing import Ema
+
+if TYPE_CHECKING:
+    from lmcore.config import Config
 
 X_FIELDS = {"step": "step", "epoch": "epoch", "tokens": "tokens", "time": "seconds"}
 """What the x-axis can show, and the event field for it."""
@@ -102,11 +106,12 @@ class Columns:
 
 
 class RunData:
-    """The events of one run. A worker calls `poll`; whoever reads holds `lock`, so that all columns end at the same
-    event.
+    """The events of one run, and its settings where they can be read. A worker calls `poll`; whoever reads holds
+    `lock`, so that all columns end at the same event.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, config: Config | None = None) -> None:
+        self.config = config
         self.lock = threading.RLock()
         self.version = 0
         self._tail = EventTail(path)
@@ -170,6 +175,11 @@ class RunData:
     def control(self) -> dict[str, Event]:
         """The last answer to each request, by the request's id."""
         return {event["id"]: event for event in self._fold.control if isinstance(event.get("id"), str)}
+
+    @property
+    def scoring(self) -> Scoring | None:
+        """The scoring that goes on, if one does."""
+        return self._fold.latest.scoring
 
     @property
     def paused(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmcore.errors import LmError
-from lmcore.runs import Run, list_runs, runs_root
+from lmcore.runs import Run, Scoring, list_runs, runs_root
 
 if TYPE_CHECKING:
     from tui.run_data import RunData
@@ -44,6 +44,7 @@ class RunRow:
     modified: float = 0.0
     mark: str = ""
     pid: int | None = None
+    scoring: Scoring | None = None
     summary: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -167,7 +168,8 @@ class Watcher:
         # numpy comes with it, after the first paint.
         from tui.run_data import RunData
 
-        self.data[name] = RunData(self._runs[name].events_path)
+        run = self._runs[name]
+        self.data[name] = RunData(run.events_path, run.known_config())
         return self.data[name]
 
     def _state_notices(self, rows: list[RunRow]) -> list[Notice]:
@@ -199,7 +201,8 @@ def _make_row(run: Run, mark: str) -> RunRow:
         # Deleted in this moment, or not readable: the list goes on, the next look decides.
         return RunRow(run.name, "created", "", mark=mark)
     layers = summary.get("n_layer")
-    pid = (run.latest().start or {}).get("pid")
+    latest = run.latest()
+    pid = (latest.start or {}).get("pid")
     architecture = str(summary.get("architecture") or "")
     return RunRow(
         name=run.name,
@@ -213,5 +216,6 @@ def _make_row(run: Run, mark: str) -> RunRow:
         modified=float(summary.get("when") or 0.0),
         mark=mark,
         pid=pid if isinstance(pid, int) else None,
+        scoring=latest.scoring,
         summary=summary,
     )

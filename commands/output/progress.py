@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from commands.output.console import YELLOW, columns, is_terminal, note
 from lmcore.measures import perplexity
 from lmcore.text import harmless, human_count, human_time
 
+if TYPE_CHECKING:
+    from lmcore.runs import Scoring
+
 # What a narrow terminal goes without, the least useful first; the bar before all of these.
 LEAST_USEFUL = ("lr", "epoch", "ppl", "speed")
 LESS = [LEAST_USEFUL[:count] for count in range(len(LEAST_USEFUL) + 1)]
-# In a pipe, a line on how far a scoring is comes this often.
+# In a pipe and in `lm watch`, a line on how far a scoring is comes this often.
 SCORING_LINE_SECONDS = 30.0
+
+
+class ScoringLines:
+    """When to print a line on how far a scoring is: now and then, so that short scorings leave none."""
+
+    def __init__(self) -> None:
+        self._told = 0.0
+
+    def due(self, scoring: Scoring) -> bool:
+        """Whether this report is to be printed."""
+        if scoring.seconds < self._told:  # another scoring
+            self._told = 0.0
+        due = scoring.seconds - self._told >= SCORING_LINE_SECONDS
+        self._told = scoring.seconds if due else self._told
+        return due
 
 
 class Progress:
@@ -24,7 +42,7 @@ class Progress:
         self._redraws = is_terminal(sys.stderr)
         self._total = 0
         self._drawn = False
-        self._scoring_told = 0.0
+        self._scoring_lines = ScoringLines()
 
     def report(self, event: dict[str, Any]) -> None:
         """Print what the event says, if it says something to a person."""
@@ -66,16 +84,16 @@ class Progress:
         self._redraw(next((text for text in texts if len(text) <= room), texts[-1][:room]))
 
     def _scoring(self, event: dict[str, Any]) -> None:
-        """On a terminal redrawn; elsewhere a line only now and then, so that short scorings leave none."""
-        if self._redraws:
-            self._redraw(describe_scoring(event)[: columns() - 1])
+        """On a terminal redrawn; elsewhere a line only now and then."""
+        from lmcore.runs.fold import read_scoring
+
+        scoring = read_scoring(event)
+        if scoring is None:
             return
-        seconds = event.get("seconds") or 0.0
-        if seconds < self._scoring_told:
-            self._scoring_told = 0.0
-        if seconds - self._scoring_told >= SCORING_LINE_SECONDS:
-            self._scoring_told = seconds
-            note(describe_scoring(event))
+        if self._redraws:
+            self._redraw(describe_scoring(scoring)[: columns() - 1])
+        elif self._scoring_lines.due(scoring):
+            note(describe_scoring(scoring))
 
     def _redraw(self, text: str) -> None:
         sys.stderr.write("\r\x1b[2K" + text)
@@ -122,14 +140,13 @@ def describe_train(event: dict[str, Any], total: int = 0, without: tuple[str, ..
     return "  ".join(text for name, text in parts.items() if name not in without)
 
 
-def describe_scoring(event: dict[str, Any]) -> str:
-    """How far the scoring of a split is; `event` is a report of kind `scoring`, or `scoring` of a heartbeat."""
-    scored, total = event.get("tokens_scored") or 0, event.get("tokens_total") or 0
-    share = f"  {100 * scored // total}%" if total else ""
-    final = "final " if event.get("final") else ""
-    left = event.get("seconds_left")
-    eta = "" if left is None else f"  ETA {human_time(left)}"
-    return f"scoring {final}{event.get('split', '?')}{share}  {scored:,}/{total:,} tokens{eta}"
+def describe_scoring(scoring: Scoring) -> str:
+    """How far the scoring of a split is."""
+    share = f"  {scoring.percent}" if scoring.total else ""
+    final = "final " if scoring.final else ""
+    split = harmless(scoring.split, keep_newlines=False)
+    eta = "" if scoring.seconds_left is None else f"  ETA {human_time(scoring.seconds_left)}"
+    return f"scoring {final}{split}{share}  {scoring.tokens:,}/{scoring.total:,} tokens{eta}"
 
 
 def describe_warning(event: dict[str, Any]) -> str:

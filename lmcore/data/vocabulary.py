@@ -10,9 +10,8 @@ from lmcore.data.load import load_data
 from lmcore.data.places import Report
 from lmcore.data.tokenizer.base import load_tokenizer
 from lmcore.data.tokenizer.build import DEFAULT_BPE_SIZE
+from lmcore.data.tokenizer.select import PUBLISHED_SIZES
 from lmcore.errors import LmError
-
-PUBLISHED = {"gpt1": 40_478, "gpt2": 50_257}
 
 # A BPE is smaller than asked for only where the text is short. One of this many bytes or fewer is read to be sure.
 SHORT_TEXT = 8 << 20
@@ -29,8 +28,8 @@ class Vocabulary:
 def expected_vocabulary(config: Config, report: Report | None = None) -> Vocabulary:
     """From the settings where they tell; else from the text if it is here, which trains the tokenizer and keeps it."""
     tokenizer = config.tokenizer
-    if tokenizer.kind in PUBLISHED:
-        return Vocabulary(PUBLISHED[tokenizer.kind] + tokenizer.pad_first)
+    if tokenizer.kind in PUBLISHED_SIZES:
+        return Vocabulary(PUBLISHED_SIZES[tokenizer.kind] + tokenizer.pad_first)
     largest = (tokenizer.vocab_size or DEFAULT_BPE_SIZE) if tokenizer.kind == "bpe" else None
     try:
         if tokenizer.kind == "file":

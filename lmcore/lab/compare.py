@@ -21,6 +21,12 @@ CURVE_FIELDS = {
     "val": ("step", "epoch", "tokens", "seconds", "loss", "perplexity", "word_perplexity", "bits_per_byte", "accuracy"),
 }
 MAX_POINTS = 2000
+SPLITS = ("train", "val", "test")
+ABBREVIATIONS = {"perplexity": "ppl", "word_perplexity": "word ppl", "bits_per_byte": "bits/byte"}
+PUBLISHED_NOTE = (
+    "publ.: the perplexity as the study publishes it, exp of the mean over batches, where a short last batch counts as "
+    "a full one; it reads a little lower than the exact one."
+)
 
 
 class Comparability(NamedTuple):
@@ -47,6 +53,25 @@ class Comparison:
     curves: dict[str, dict[str, dict[str, list[float | None]]]]
     differences: dict[str, dict[str, Any]]
     substitutions: dict[str, list[str]]
+
+    @property
+    def published(self) -> bool:
+        """Whether published perplexities are to be shown: some run has one, and perplexities may be compared at all."""
+        return self.comparability.level != "text" and any(
+            row[f"published_{split}_perplexity"] is not None for row in self.rows for split in SPLITS
+        )
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """The figures that a table shows of each run, in order: the column of `rows`, and its title."""
+        measures = ["word_perplexity", "bits_per_byte"] if self.comparability.level == "text" else ["perplexity"]
+        found = {}
+        for split in SPLITS:
+            for measure in measures if split != "train" else ["perplexity"]:
+                found[f"{split}_{measure}"] = f"{split} {ABBREVIATIONS[measure]}"
+            if self.published:
+                found[f"published_{split}_perplexity"] = f"publ. {split}"
+        return found
 
 
 def compare(runs: Sequence[Run]) -> Comparison:

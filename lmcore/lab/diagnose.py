@@ -13,8 +13,12 @@ from itertools import pairwise
 from statistics import fmean, median, pstdev
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
+from lmcore.config import setting_applies
+
 if TYPE_CHECKING:
     import numpy as np
+
+    from lmcore.config import Config
 
 Losses = Sequence[float | None]
 
@@ -70,7 +74,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Sign:
-    """`what`: healthy, overfit, overconfident, underfit, noisy, plateau or divergence; what was seen; what to do."""
+    """`what`: healthy, overfit, overconfident, underfit, noisy, plateau or divergence; what was seen; what to do.
+
+    The remedies name settings that apply to the run only.
+    """
 
     what: str
     message: str
@@ -102,8 +109,14 @@ def generalization_gap(curves: Curves) -> Gap | None:
     return Gap(gaps[-1], _slope(gaps[-RECENT_EVALS:]))
 
 
-def diagnose(curves: Curves) -> list[Sign]:
-    """The signs in a run's curves so far, the gravest first; empty while there is too little to tell."""
+def diagnose(curves: Curves, config: Config | None = None) -> list[Sign]:
+    """The signs in a run's curves so far, the gravest first; empty while there is too little to tell.
+
+    Args:
+        curves: the run's.
+        config: the run's settings. A remedy names none that has no effect there; without a config, none that depends
+            on others.
+    """
     train = [loss for loss in curves.train_losses if _finite(loss)]
     if curves.train_losses and not _finite(curves.train_losses[-1]):
         return [_DIVERGENCE]
@@ -112,7 +125,7 @@ def diagnose(curves: Curves) -> list[Sign]:
     diverged = _divergence(train)
     if diverged:
         return [diverged]
-    signs = [sign for sign in (_plateau(train), _overfit(curves), _noisy(train)) if sign]
+    signs = [sign for sign in (_plateau(train, config), _overfit(curves, config), _noisy(train)) if sign]
     return signs or [_underfit(curves, train) or _healthy(curves)]
 
 
@@ -132,20 +145,18 @@ def _divergence(train: list[float]) -> Sign | None:
     return Sign("divergence", message, _DIVERGENCE.remedy)
 
 
-def _plateau(train: list[float]) -> Sign | None:
+def _plateau(train: list[float], config: Config | None) -> Sign | None:
     first, now = train[0], fmean(train[-WINDOW:])
     if len(train) < PLATEAU_REPORTS or not _is_flat(train) or now < first * (1 - LITTLE):
         return None
     message = f"The training loss has stayed near {now:.2f} for half of the run: an early plateau."
-    return Sign(
-        "plateau",
-        message,
-        "Add schedule.warmup_steps, change optimizer.lr by a factor of 3, or normalize before each sublayer "
-        "(model.norm_position pre).",
-    )
+    remedies = ["add schedule.warmup_steps", "change optimizer.lr by a factor of 3"]
+    if config is not None and setting_applies(config, "model.norm_position") and config.model.norm_position == "post":
+        remedies.append("normalize before each sublayer (model.norm_position pre)")
+    return Sign("plateau", message, _one_of(remedies))
 
 
-def _overfit(curves: Curves) -> Sign | None:
+def _overfit(curves: Curves, config: Config | None) -> Sign | None:
     """Validation has risen over two evaluations or more since its best, while training went on falling."""
     points = [(i, loss) for i, loss in enumerate(curves.val_losses) if _finite(loss)]
     if len(points) < 3:
@@ -167,12 +178,14 @@ def _overfit(curves: Curves) -> Sign | None:
             "wrong.",
             "Add training.label_smoothing 0.1 or stop earlier; the best checkpoint is kept.",
         )
-    return Sign(
-        "overfit",
-        f"{rose}: overfitting.",
-        "Stop early (training.patience 3), add model.dropout or optimizer.weight_decay, or use more text or a smaller "
-        "model.",
-    )
+    decays = config is not None and setting_applies(config, "optimizer.weight_decay")
+    remedies = [
+        "stop early (training.patience 3)",
+        "add model.dropout",
+        *(["add optimizer.weight_decay"] if decays else []),
+        "use more text or a smaller model",
+    ]
+    return Sign("overfit", f"{rose}: overfitting.", _one_of(remedies))
 
 
 def _noisy(train: list[float]) -> Sign | None:
@@ -204,6 +217,12 @@ def _underfit(curves: Curves, train: list[float]) -> Sign | None:
         message,
         "Increase the size of the model (model.n_layer, model.n_embd), lower model.dropout, or raise optimizer.lr.",
     )
+
+
+def _one_of(remedies: Sequence[str]) -> str:
+    """A sentence with a choice of remedies."""
+    text = f"{', '.join(remedies[:-1])}, or {remedies[-1]}." if len(remedies) > 2 else f"{' or '.join(remedies)}."
+    return text[0].upper() + text[1:]
 
 
 def _healthy(curves: Curves) -> Sign:

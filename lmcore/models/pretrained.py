@@ -17,14 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmcore.embedding_files import GLOVE_SUFFIXES, is_file_name
 from lmcore.errors import LmError
 from lmcore.hub import hub_file
 from lmcore.models.base import LanguageModel
 from lmcore.models.embeddings import LearnedPositions
 from lmcore.models.weights import WEIGHTS_FILE, read_safetensors
 
-TEXT_SUFFIXES = (".txt", ".vec", ".txt.gz", ".vec.gz")
-ARRAY_SUFFIXES = (".safetensors", ".npz")
 RANDOM_INSTEAD = (
     "Name a file with the table (--set model.embedding=PATH), or start from a random one: "
     "--set model.embedding=random --set model.freeze_embedding=false --set model.freeze_positions=false"
@@ -68,7 +67,7 @@ def apply_pretrained_embedding(
         return Filled(filled, _missing_positions(model, source, found=False))
     if path.is_dir():
         path = path / WEIGHTS_FILE
-    elif path.suffix not in ARRAY_SUFFIXES:
+    elif not is_file_name(source):
         path = hub_file(source, WEIGHTS_FILE, RANDOM_INSTEAD)
     if not path.is_file():
         raise LmError(f"There is no embedding table at {path}.", RANDOM_INSTEAD)
@@ -81,7 +80,7 @@ def apply_pretrained_embedding(
 
 def matched_by_row(source: str) -> bool:
     """Whether the rows of a source belong to the ids of one tokenizer; a text file names its tokens instead."""
-    return not source.endswith(TEXT_SUFFIXES)
+    return not source.endswith(GLOVE_SUFFIXES)
 
 
 def _find_tokens(tables: Mapping[str, Tensor], path: Path, rows: int, width: int, pad_first: bool) -> Tensor:

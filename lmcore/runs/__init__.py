@@ -13,7 +13,7 @@ from lmcore.runs.checkpoints import (
 )
 from lmcore.runs.control import ControlReader
 from lmcore.runs.events import EventTail, EventWriter
-from lmcore.runs.fold import Fold, Latest
+from lmcore.runs.fold import Fold, Latest, Scoring, read_scoring
 from lmcore.runs.history import History, load_curve
 from lmcore.runs.process import identity
 from lmcore.runs.run import Run
@@ -28,6 +28,7 @@ __all__ = [
     "History",
     "Latest",
     "Run",
+    "Scoring",
     "clean_leftovers",
     "create_run",
     "find_run",
@@ -38,6 +39,7 @@ __all__ = [
     "next_name",
     "prune_checkpoints",
     "publish_checkpoint",
+    "read_scoring",
     "remove_run",
     "rename_run",
     "runs_root",

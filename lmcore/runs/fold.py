@@ -8,6 +8,7 @@
 - The best evaluation is the val evaluation that was marked `best` last: the final one, if there is one.
 - The test score is the last one since the best evaluation: a new best checkpoint has not been tested yet.
 - `heartbeat` and `finish` are those of the last process; one that trains or evaluates after its `finish` goes on.
+- A split is being scored if the last heartbeat says so and nothing was trained, evaluated or finished since.
 """
 
 from __future__ import annotations
@@ -24,6 +25,48 @@ from lmcore.runs.events import Event, is_number
 REWOUND = ("train", "eval", "sample", "checkpoint", "warning")
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How far the scoring of a split is; `final`: of the best checkpoint, after the last step. Seconds to its end are
+    None until they are known.
+    """
+
+    split: str
+    final: bool
+    tokens: int
+    total: int
+    seconds: float
+    seconds_left: float | None
+
+    @property
+    def share(self) -> float:
+        """Share of the split's tokens that are scored, 0 to 1."""
+        return min(self.tokens / self.total, 1.0) if self.total > 0 else 0.0
+
+    @property
+    def percent(self) -> str:
+        """The share as `42%`, rounded down: 100% is said when it is done."""
+        return f"{int(100 * self.share)}%"
+
+
+def read_scoring(fields: object) -> Scoring | None:
+    """What a heartbeat's `scoring` says; None where it is null or damaged."""
+    if not isinstance(fields, dict):
+        return None
+    split, tokens, total = fields.get("split"), fields.get("tokens_scored"), fields.get("tokens_total")
+    seconds, left = fields.get("seconds"), fields.get("seconds_left")
+    if not isinstance(split, str) or not is_number(tokens) or not is_number(total):
+        return None
+    return Scoring(
+        split,
+        fields.get("final") is True,
+        int(tokens),
+        int(total),
+        float(seconds) if is_number(seconds) else 0.0,
+        float(left) if is_number(left) else None,
+    )
+
+
 @dataclass
 class Latest:
     """The events that decide a run's state and its line in a table; None where there is none.
@@ -38,6 +81,19 @@ class Latest:
     heartbeat: Event | None = None
     finish: Event | None = None
     last_time: float | None = None
+
+    @property
+    def scoring(self) -> Scoring | None:
+        """The scoring that goes on; None while the run does something else."""
+        if self.heartbeat is None or self.finish is not None:
+            return None
+        since = max((_time(event) for event in (self.train, self.best, self.test) if event is not None), default=0.0)
+        return read_scoring(self.heartbeat.get("scoring")) if _time(self.heartbeat) >= since else None
+
+
+def _time(event: Event) -> float:
+    time = event.get("time")
+    return float(time) if is_number(time) else 0.0
 
 
 class CurveStore(Protocol):

@@ -80,10 +80,31 @@ class Run:
             ) from error
 
     def config(self) -> Config:
-        """The run's settings, validated."""
+        """The run's settings, validated.
+
+        Raises:
+            LmError: they cannot be read, or this version does not know one of them.
+        """
         from lmcore.config import Config
 
-        return Config.from_dict(self.config_values())
+        try:
+            return Config.from_dict(self.config_values())
+        except UsageError as error:
+            raise LmError(
+                f"The run '{self.name}' has settings that this version of lm cannot use: {error.message}",
+                f"Update lm to the version that made the run, or correct {self.path / CONFIG_FILE}.",
+            ) from error
+
+    def known_config(self) -> Config | None:
+        """What this version knows of the run's settings, for readers that only show them: those of a newer version are
+        left out. None where the others are no valid config.
+        """
+        from lmcore.config import Config, known_settings
+
+        try:
+            return Config.from_dict(known_settings(self.config_values()))
+        except LmError:
+            return None
 
     def info(self) -> dict[str, Any]:
         """`run.json`; empty when it is missing or cannot be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lmcore.config import Config
 from lmcore.lab.diagnose import curves_of, diagnose
 from lmcore.runs import Run
 
@@ -11,10 +12,10 @@ POINTS = 500
 KINDS = {"divergence": "divergence", "plateau": "plateau", "overfit": "overfit", "overconfident": "overfit"}
 
 
-def new_warnings(run: Run, known: set[str]) -> dict[str, str]:
+def new_warnings(run: Run, config: Config, known: set[str]) -> dict[str, str]:
     """Kinds of warnings that are new, with what was seen and what to do; they are added to `known`."""
     found = {}
-    for sign in diagnose(curves_of(run.history(max_train=POINTS))):
+    for sign in diagnose(curves_of(run.history(max_train=POINTS)), config):
         kind = KINDS.get(sign.what)
         if kind is not None and kind not in known:
             known.add(kind)

@@ -360,7 +360,7 @@ class Trainer:
         self.forecast.evaluated(result.tokens, scored - began, time.monotonic() - began)
         if self.average is not None:
             self.average.evaluated(self.validation.losses)
-        for what, message in new_warnings(self.journal.run, self.journal.warned).items():
+        for what, message in new_warnings(self.journal.run, self.config, self.journal.warned).items():
             self.journal.warn(what, message)
 
     def note_evaluation(self, result: EvalResult) -> None:

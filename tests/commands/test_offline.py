@@ -72,6 +72,8 @@ def test_offline_replaces_only_what_would_be_downloaded(bare: Path) -> None:
     assert "40,479" in tokenizer
     assert "openai-community/openai-gpt" in embedding
     assert not config.model.freeze_embedding
+    assert load_preset("exp12").config.model.freeze_positions
+    assert not config.model.freeze_positions  # they stand in the same file as the tokens
 
 
 def test_offline_keeps_what_is_here(lm_data: Path, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +91,29 @@ def test_offline_keeps_what_is_here(lm_data: Path, bare: Path, monkeypatch: pyte
     monkeypatch.setenv("LM_DATA", str(lm_data))
     config, sentences = without_network(load_preset("hw1-dot").config)
     assert (config, sentences) == (load_preset("hw1-dot").config, [])
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [
+        ("embeddings.npz", True),
+        ("table.safetensors", True),
+        ("glove.6B.100d.txt", True),
+        ("someone/downloaded", True),
+        ("someone/model-1.5", False),
+    ],
+)
+def test_offline_keeps_embeddings_that_are_files_or_in_the_cache_of_the_hub(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, source: str, kept: bool
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(bare / "hub"))
+    repository = bare / "hub" / "models--someone--downloaded"
+    (repository / "snapshots" / "1").mkdir(parents=True)
+    (repository / "snapshots" / "1" / "model.safetensors").touch()
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("1")
+    config = load_preset("quick").config.with_settings({"model.embedding": source})
+    assert without_network(config)[0].model.embedding == (source if kept else "random")
 
 
 def test_offline_never_opens_a_connection(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:

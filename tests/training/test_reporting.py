@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lmcore.config import ModelConfig
+from lmcore.config import Config, ModelConfig
 from lmcore.errors import LmError
 from lmcore.models import build_model
 from lmcore.runs import create_run
@@ -157,6 +157,6 @@ def test_a_sign_is_told_once(configure: Configure) -> None:
     for step in range(1, 41):
         run.events.write("train", step=step, loss=2.0 if step < 25 else 9.0)
     known: set[str] = set()
-    assert list(new_warnings(run, known)) == ["divergence"]
-    assert new_warnings(run, known) == {}
+    assert list(new_warnings(run, Config(), known)) == ["divergence"]
+    assert new_warnings(run, Config(), known) == {}
     run.events.close()

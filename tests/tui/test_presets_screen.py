@@ -14,7 +14,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from lmcore.config import Config, setting_help
+from lmcore.config import Config, setting_choices, setting_help
 from lmcore.presets import load_preset, preset_names
 from lmcore.runs import find_run
 from lmcore.telemetry import GpuReport
@@ -22,7 +22,7 @@ from tests.tui.recorded import finish, record, start
 from tests.tui.scenes import FAKE_ENGINE, notes, opened, shown, until
 from tui.engine.client import Engine
 from tui.presets import launch
-from tui.presets.draft import Draft, choices, fits_alone
+from tui.presets.draft import Draft, fits_alone
 from tui.presets.screen import PresetsScreen
 from tui.watch.screen import WatchScreen
 from tui.widgets.choose import Choose
@@ -138,10 +138,10 @@ async def test_space_goes_through_the_few_values_of_a_setting(root: Path) -> Non
         options.focus()
         options.highlighted = options.get_option_index("model.norm")
         seen = []
-        for _ in choices("model.norm"):
+        for _ in setting_choices("model.norm"):
             await pilot.press("space")
             seen.append(screen.draft.config.model.norm)
-        assert sorted(seen) == sorted(choices("model.norm"))
+        assert sorted(seen) == sorted(setting_choices("model.norm"))
 
 
 async def test_the_corpus_is_picked_from_those_there_are(root: Path) -> None:

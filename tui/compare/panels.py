@@ -7,25 +7,23 @@ from typing import Any
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable, Static
 
-from lmcore.lab.compare import Comparison
+from lmcore.lab.compare import PUBLISHED_NOTE, Comparison
 from lmcore.text import harmless, human_bytes, human_count, human_time
 from tui.theme import MARKERS, MARKERS_ASCII, ascii_only
 from tui.widgets.panel import Panel
 from tui.widgets.values import value_text
 
-# Key of a row, title, how it is written.
-COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+# Key of a row, title, how it is written: the columns before and after the figures.
+BEFORE: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("architecture", "architecture", str),
     ("n_layer", "layers", str),
     ("optimizer", "optimizer", str),
-    ("train_perplexity", "train ppl", "{:,.2f}".format),
-    ("val_perplexity", "val ppl", "{:,.2f}".format),
-    ("test_perplexity", "test ppl", "{:,.2f}".format),
-    ("word_perplexity", "word ppl", "{:,.2f}".format),
-    ("bits_per_byte", "bits/byte", "{:.3f}".format),
+)
+AFTER: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("best_step", "best step", "{:,}".format),
     ("parameters", "parameters", human_count),
     ("learnable", "learnable", human_count),
@@ -34,8 +32,16 @@ COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("state", "state", str),
 )
 WORDS = ("architecture", "optimizer", "state")
-SHOWN_BEST = {"test_word_perplexity": "word_perplexity", "val_word_perplexity": "word_perplexity"}
-SHOWN_BEST |= {"test_bits_per_byte": "bits_per_byte", "val_bits_per_byte": "bits_per_byte"}
+
+
+def columns_of(comparison: Comparison) -> list[tuple[str, str, Callable[[Any], str]]]:
+    """The columns of which some run has a value."""
+    figures = [
+        (key, title, ("{:.4f}" if key.endswith("bits_per_byte") else "{:,.2f}").format)
+        for key, title in comparison.figures.items()
+    ]
+    columns = [*BEFORE, *figures, *AFTER]
+    return [column for column in columns if any(row.get(column[0]) is not None for row in comparison.rows)]
 
 
 def fill(table: DataTable[Text], titles: list[Text], lines: list[list[Text]], keys: list[str]) -> None:
@@ -52,19 +58,22 @@ class TablePanel(Panel):
     """One row a run; the best of each architecture is bold and starred."""
 
     TITLE = "Compare"
-    DEFAULT_CSS = "TablePanel #note { height: auto; color: $secondary; margin-top: 1; }"
+    DEFAULT_CSS = """
+    TablePanel VerticalScroll { height: auto; max-height: 50%; margin-top: 1; scrollbar-size: 1 1; }
+    TablePanel #note { height: auto; color: $secondary; }
+    """
 
     def compose_panel(self) -> ComposeResult:
         yield DataTable(cursor_type="row", id="runs-table")
-        yield Static(id="note", markup=False)
+        with VerticalScroll(can_focus=False):
+            yield Static(id="note", markup=False)
 
     def show(self, comparison: Comparison, slots: dict[str, int], chosen: str | None) -> None:
         """Fill the table; the cursor stays on its run."""
         table = self.query_one(DataTable)
-        best = SHOWN_BEST.get(comparison.best_by or "", comparison.best_by)
         markers = MARKERS_ASCII if ascii_only() else MARKERS
         star = " *" if ascii_only() else " ★"
-        shown = [column for column in COLUMNS if any(row.get(column[0]) is not None for row in comparison.rows)]
+        shown = columns_of(comparison)
         lines = []
         for row in comparison.rows:
             weight = "bold" if row["best"] else ""
@@ -73,7 +82,11 @@ class TablePanel(Panel):
             for key, _, write in shown:
                 text = "" if row.get(key) is None else harmless(write(row[key]), keep_newlines=False)
                 cells.append(
-                    Text(text, style=weight if key == best else "", justify="left" if key in WORDS else "right")
+                    Text(
+                        text,
+                        style=weight if key == comparison.best_by else "",
+                        justify="left" if key in WORDS else "right",
+                    )
                 )
             lines.append(cells)
         titles = [Text("run"), *(Text(title, justify="left" if key in WORDS else "right") for key, title, _ in shown)]
@@ -86,10 +99,18 @@ class TablePanel(Panel):
     def _say(self, comparison: Comparison) -> None:
         by = (comparison.best_by or "").replace("_", " ")
         starred = f" Starred: the lowest {by} of each architecture." if by else ""
-        warn = "" if comparison.comparability.level == "tokens" else "! " if ascii_only() else "⚠ "
-        self.query_one("#note", Static).update(
-            Content.styled(f"{warn}{comparison.comparability.note}{starred}", "$warning" if warn else "")
-        )
+        sign = "! " if ascii_only() else "⚠ "
+        warn = comparison.comparability.level != "tokens"
+        note = f"{sign if warn else ''}{comparison.comparability.note}{starred}"
+        lines = [Content.styled(note, "$warning" if warn else "")]
+        if comparison.published:
+            lines.append(Content(PUBLISHED_NOTE))
+        lines += [
+            Content.styled(f"{sign}{harmless(f'{name}: {message}', keep_newlines=False)}", "$warning")
+            for name, messages in comparison.substitutions.items()
+            for message in messages
+        ]
+        self.query_one("#note", Static).update(Content("\n").join(lines))
 
     def show_nothing(self) -> None:
         """There are no runs."""

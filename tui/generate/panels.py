@@ -9,6 +9,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from lmcore.config import Config, GenerationConfig, why_ignored
 from lmcore.sampling import SamplerOption, sampler_options
 from lmcore.text import harmless
 from tui.generate.sources import Source
@@ -37,12 +38,12 @@ class SamplerSlider(Slider):
         super().__init__(option.control.label, scale, value, meaning=option.help, id=option.name)
         self._option = option
 
-    def shown_value(self) -> str:
-        if self.typed or self._option.control.off is None:
-            return super().shown_value()
-        if self.value == self._option.control.off:
+    def read_value(self) -> str:
+        # What `option.read` takes for the off value is off as well: 0 on a bar whose off value is 1.
+        off = self._option.control.off
+        if off is not None and self._option.read(self.value) == off:
             return "off"
-        return "on" if self._option.kind == "boolean" else super().shown_value()
+        return "on" if self._option.kind == "boolean" else super().read_value()
 
 
 class PromptPanel(Panel):
@@ -83,6 +84,20 @@ class SlidersPanel(Panel):
                 meaning="Number of texts that each checkpoint generates.",
                 id=NUM_SAMPLES,
             )
+
+    def on_mount(self) -> None:
+        self.show_effects()
+
+    def on_slider_changed(self) -> None:
+        self.show_effects()
+
+    def show_effects(self) -> None:
+        """Mark the sliders that have no effect beside the others, as top-k when greedy is on."""
+        # Not validated: where the values do not fit together, generating says so.
+        generation = GenerationConfig.model_construct(**self.request()[0])
+        config = Config().model_copy(update={"generation": generation})
+        for slider in self.query(SamplerSlider):
+            slider.idle = why_ignored(config, f"generation.{slider.id}") or ""
 
     def values(self) -> dict[str, float]:
         """The positions of the sliders, by setting."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from lmcore.config import Config, setting_choices
+from lmcore.config import setting_value
 from lmcore.errors import UsageError
 from lmcore.presets import Preset
 from tui.widgets.values import value_text
@@ -32,7 +31,7 @@ class Draft:
 
         An invalid change is kept too: two settings that depend on each other can only be changed one after the other.
         """
-        if text == value_text(setting(self.preset.config, name)):
+        if text == value_text(setting_value(self.preset.config, name)):
             self.edits.pop(name, None)
         else:
             self.edits[name] = text
@@ -45,12 +44,12 @@ class Draft:
 
     def text(self, name: str) -> str:
         """A setting as it can be edited."""
-        return self.edits.get(name, value_text(setting(self.preset.config, name)))
+        return self.edits.get(name, value_text(setting_value(self.preset.config, name)))
 
     def reset(self, name: str | None = None) -> None:
         """Reset one setting to the value of the preset, or all."""
         for edited in [name] if name else list(self.edits):
-            self.change(edited, value_text(setting(self.preset.config, edited)))
+            self.change(edited, value_text(setting_value(self.preset.config, edited)))
 
     def assignments(self) -> list[str]:
         """The changes for the command line."""
@@ -66,14 +65,3 @@ def fits_alone(draft: Draft, name: str, text: str) -> bool:
     except UsageError as error:
         return error.message.startswith(f"[{name.partition('.')[0]}]")
     return True
-
-
-def setting(config: Config, name: str) -> Any:
-    """The value of `section.key`."""
-    section, _, key = name.partition(".")
-    return getattr(getattr(config, section), key)
-
-
-def choices(name: str) -> list[str]:
-    """What a setting can be, where it is one of a few words; else nothing."""
-    return setting_choices(name)

@@ -12,11 +12,20 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from lmcore.config import Config, differences, setting_applies, setting_help, setting_names, why_ignored
+from lmcore.config import (
+    Config,
+    differences,
+    setting_applies,
+    setting_choices,
+    setting_help,
+    setting_names,
+    setting_value,
+    why_ignored,
+)
 from lmcore.lab.estimate import Machine, Memory, Time
 from lmcore.presets import Preset, advice
 from lmcore.text import harmless, human_bytes, human_time
-from tui.presets.draft import Draft, choices, setting
+from tui.presets.draft import Draft
 from tui.theme import ascii_only
 from tui.widgets.cells import fit
 from tui.widgets.panel import Panel
@@ -131,7 +140,7 @@ class SettingsPanel(Panel):
         assert self.draft is not None
         draft = self.draft
         changed = name in draft.edits
-        usual = draft.text(name) == value_text(setting(Config(), name))
+        usual = draft.text(name) == value_text(setting_value(Config(), name))
         mark = ("* " if ascii_only() else "• ") if changed else "  "
         style = "bold $warning" if changed else "$foreground 65%" if usual else "bold $foreground"
         reason = why_ignored(draft.config, name)
@@ -152,7 +161,7 @@ class SettingsPanel(Panel):
         field = self.query_one("#value", Input)
         with field.prevent(Input.Changed):
             field.value = self.draft.text(self.current)
-        possible = choices(self.current)
+        possible = setting_choices(self.current)
         between = ", " if ascii_only() else " · "
         self.query_one("#meaning", Static).update(between.join(possible) if possible else setting_help(self.current))
         self.show_problem(self.draft.problem)

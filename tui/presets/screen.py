@@ -10,11 +10,12 @@ from textual.message import Message
 from textual.widgets import Input, OptionList
 from textual.worker import get_current_worker
 
+from lmcore.config import setting_choices
 from lmcore.errors import LmError
 from lmcore.lab.estimate import Evidence, estimate_memory, estimate_time, machine_for
 from lmcore.presets import Preset, list_presets
 from tui.engine.client import Engine, EngineSaid
-from tui.presets.draft import Draft, choices, fits_alone
+from tui.presets.draft import Draft, fits_alone
 from tui.presets.panels import Plan, PlanPanel, PresetList, SettingsPanel
 from tui.session.messages import TelemetryChanged
 from tui.widgets.base_screen import BaseScreen
@@ -210,7 +211,7 @@ class PresetsScreen(BaseScreen):
     def action_next_value(self) -> None:
         """The next of the fixed values that the setting at the cursor can have."""
         name = self.settings_panel.current
-        if self.draft is None or name is None or not (possible := choices(name)):
+        if self.draft is None or name is None or not (possible := setting_choices(name)):
             self.notify("This setting has no fixed set of values. Press e to edit it.", severity="information")
             return
         here = possible.index(self.draft.text(name)) if self.draft.text(name) in possible else -1
@@ -339,14 +340,17 @@ class PresetsScreen(BaseScreen):
             return
         kind, _, name = answer[0].partition(":")
         try:
-            config = (
-                self.presets[name].config if kind == "preset" else self.session.run(name).config() if kind else None
-            )
+            config = self.presets[name].config if kind == "preset" else self._config_of_run(name) if kind else None
         except LmError as error:
             self.notify(str(error), severity="error")
             return
         self.against = (name, config) if config is not None else None
         self._reckon()
+
+    def _config_of_run(self, name: str) -> Config:
+        """What this version knows of the settings, which is enough to compare them; else the reason why not."""
+        run = self.session.run(name)
+        return run.known_config() or run.config()
 
     # Starting.
 

@@ -86,7 +86,7 @@ class FactsPanel(RunPanel):
         key = (name, len(data.val), len(data.train) // 50)
         if self._health is None or self._health[0] != key:
             curves = curves_of(data)
-            self._health = (key, generalization_gap(curves), diagnose(curves))
+            self._health = (key, generalization_gap(curves), diagnose(curves, data.config))
         return self._health[1], self._health[2]
 
 
@@ -136,28 +136,36 @@ def run_warnings(warnings: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def seconds_left(row: RunRow, data: RunData) -> float | None:
-    """Seconds to the last step, at the pace of the last tenth of the train events; None when it is not known."""
-    total, step, seconds = number(data.start.get("total_steps")), data.train["step"], data.train["seconds"]
-    if row.state not in ("running", "paused") or len(step) < 2 or not math.isfinite(total):
+    """Seconds until the split that is being scored is done, else until the run is: as the run itself reckons, with
+    evaluations and final scores. None when it is not known.
+    """
+    if row.state not in ("running", "paused"):
         return None
-    back = max(len(step) // 10, 1)
-    done, took = step[-1] - step[-1 - back], seconds[-1] - seconds[-1 - back]
-    return max(total - step[-1], 0.0) * took / done if done > 0 and took > 0 else None
+    if data.scoring is not None:
+        return data.scoring.seconds_left
+    left = number(data.last_train.get("seconds_left"))
+    return left if math.isfinite(left) else None
 
 
 def progress_bar(row: RunRow, data: RunData, width: int) -> Text:
-    """Steps and epoch, and below them a bar and the time left."""
+    """Steps and epoch, or how far a scoring is; and below them a bar and the time left."""
     step = int(number(data.last_train.get("step"))) if data.last_train.get("step") is not None else row.step
     total = number(data.start.get("total_steps"))
     epoch = number(data.last_train.get("epoch"))
+    scoring = data.scoring if row.state == "running" else None
     text = Text(no_wrap=True, overflow="crop")
-    text.append(f"step {step:,}" + (f"/{int(total):,}" if math.isfinite(total) and total else ""))
-    if math.isfinite(epoch):
-        text.append(f"   epoch {epoch:.1f}")
+    done = f"step {step:,}" + (f"/{int(total):,}" if math.isfinite(total) and total else "")
+    if scoring is not None:
+        final = "final " if scoring.final else ""
+        said = f"scoring {final}{harmless(scoring.split, keep_newlines=False)} {scoring.percent}"
+        share = scoring.share
+        text.append(f"{done}   {said}" if len(done) + 3 + len(said) <= width else said)
+    else:
+        share = min(step / total, 1.0) if math.isfinite(total) and total else (1.0 if row.state == "finished" else 0.0)
+        text.append(done + (f"   epoch {epoch:.1f}" if math.isfinite(epoch) else ""))
     text.append("\n")
     left = seconds_left(row, data)
     after = f" ETA {human_time(left)}" if left is not None else ""
-    share = min(step / total, 1.0) if math.isfinite(total) and total else (1.0 if row.state == "finished" else 0.0)
     room = max(width - len(after), 4)
     full = round(room * share)
     line, rest = ("=", "-") if ascii_only() else ("━", "─")

@@ -50,6 +50,9 @@ def _state_text(row: RunRow) -> str:
     glyph = (GLYPHS_ASCII if ascii_only() else GLYPHS)[row.state]
     if row.mark in ALARMS:
         return f"{glyph} {row.mark}"
+    if row.state == "running" and row.scoring is not None and row.scoring.final:
+        split = harmless(row.scoring.split, keep_newlines=False)
+        return f"{glyph} {split} {row.scoring.percent}"  # all steps are done: their share would stand still
     if row.state in ("running", "paused") and row.progress is not None:
         return f"{glyph} {row.progress:.0%}"
     return f"{glyph} {row.state}"

@@ -66,6 +66,8 @@ class Slider(Widget, can_focus=True):
     """
 
     value: reactive[float] = reactive(0.0)
+    idle: reactive[str] = reactive("")
+    """Why the value has no effect at present; empty when it has one."""
     typed: reactive[str] = reactive("")
 
     class Changed(Message):
@@ -87,6 +89,7 @@ class Slider(Widget, can_focus=True):
     ) -> None:
         super().__init__(id=id)
         self.label, self.scale = label, scale
+        self._meaning = meaning
         self.tooltip = meaning or None
         self.set_reactive(Slider.value, scale.fit(value))
 
@@ -98,10 +101,18 @@ class Slider(Widget, can_focus=True):
         if before != after:
             self.post_message(self.Changed(self, after))
 
+    def watch_idle(self) -> None:
+        no_effect = f"No effect at present: {self.idle}." if self.idle else ""
+        self.tooltip = f"{self._meaning} {no_effect}".strip() or None
+
     def shown_value(self) -> str:
-        """The value as it is read, or what is being typed."""
+        """The value as it is read, `unused`, or what is being typed."""
         if self.typed:
             return f"{self.typed}{'_' if ascii_only() else '▏'}"
+        return "unused" if self.idle else self.read_value()
+
+    def read_value(self) -> str:
+        """The value in words or figures."""
         return f"{self.value:,.0f}" if self.scale.whole else f"{self.value:g}"
 
     def render(self) -> Content:
@@ -110,8 +121,8 @@ class Slider(Widget, can_focus=True):
         line, ball = ("-", "O") if ascii_only() else ("━", "●")
         return Content.assemble(
             f"{self.label:<{start - 1}.{start - 1}} ",
-            (line * knob, "$accent"),
-            (ball, "bold $accent"),
+            (line * knob, "$border" if self.idle else "$accent"),
+            (ball, "$border" if self.idle else "bold $accent"),
             (line * (width - 1 - knob), "$border"),
             f" {self.shown_value()}",
         )
