@@ -141,7 +141,8 @@ def _put_rows(comparison: Comparison) -> None:
     if published:
         caption.append(
             "publ.: the perplexity as the study publishes it, exp of the mean over batches, where a short last batch "
-            "counts as a full one; it reads a little lower than the exact one."
+            "counts as a full one; it reads lower than the exact one, the more so the shorter the split. "
+            "-: only a part of the split was scored."
         )
     for line in wrap(" ".join(caption), columns()):
         put(paint(line, DIM, sys.stdout))

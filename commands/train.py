@@ -61,7 +61,8 @@ def start_run(
                 setup = prepare(config, note_data)
             setup.substitutions.extend(substitutions)
             run = create_run(run_name, config, who_made_it(stem, setup))
-            return _train(setup, run, resume=False, as_json=as_json)
+            with offering_offline(keep_hint=True):
+                return _train(setup, run, resume=False, as_json=as_json)
     except BaseException as error:
         if (run is None or discard_untrained(run)) and not isinstance(error, Exception):
             note("Interrupted before the first step: no run was kept.")
@@ -108,15 +109,16 @@ def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: di
 
 
 @contextmanager
-def offering_offline() -> Iterator[None]:
-    """If something cannot be downloaded, name the command that works without a network."""
+def offering_offline(*, keep_hint: bool = False) -> Iterator[None]:
+    """If something cannot be downloaded, name the command that works without a network; before, or instead of, what the
+    error itself advises.
+    """
     try:
         yield
     except OutOfReachError as error:
         again = shlex.join(["lm", *sys.argv[1:], "--offline"])
-        raise OutOfReachError(
-            error.message, f"`{harmless(again, keep_newlines=False)}` works without a network, with what is here."
-        ) from None
+        advice = f"`{harmless(again, keep_newlines=False)}` works without a network, with what is here."
+        raise OutOfReachError(error.message, f"{advice} {error.hint}" if keep_hint else advice) from None
 
 
 def who_made_it(preset: str, setup: Setup) -> dict[str, Any]:

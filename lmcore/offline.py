@@ -12,6 +12,7 @@ from lmcore.data.tokenizer.select import PUBLISHED_TITLES, has_published_files, 
 from lmcore.hub import cached_file
 
 _WEIGHTS = "model.safetensors"
+_OF_A_FILE = (".safetensors", ".npz", ".txt", ".vec", ".gz")
 
 
 def without_network(config: Config) -> tuple[Config, list[str]]:
@@ -54,6 +55,6 @@ def without_network(config: Config) -> tuple[Config, list[str]]:
 
 
 def _is_here(source: str) -> bool:
-    """Whether a pretrained embedding is a file, or was downloaded before."""
+    """Whether a pretrained embedding is here, or is the user's own file, which no download would bring."""
     path = Path(source).expanduser()
-    return path.exists() or bool(path.suffix) or cached_file(source, _WEIGHTS) is not None
+    return path.exists() or path.suffix in _OF_A_FILE or cached_file(source, _WEIGHTS) is not None
