@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from commands.input.names import corpus_setting, find_checkpoint
 from commands.output.console import note, note_data, put_json
 from commands.output.tables import put_facts
-from lmcore.config import Config, parse_assignments
+from lmcore.config import Config, parse_assignments, why_ignored
 from lmcore.errors import UsageError, did_you_mean
 from lmcore.text import harmless
 
@@ -39,7 +39,11 @@ def score_split(
     given = parse_assignments(assignments)
     _refuse_other_settings(given)
     _, folder = find_checkpoint(name, which)
-    config = _config(folder, corpus).with_settings({**given, **chosen})
+    settings = {**given, **chosen}
+    config = _config(folder, corpus).with_settings(settings)
+    for setting in settings:
+        if reason := why_ignored(config, setting):
+            note(f"note: {setting} has no effect with {reason}.")
     result = _evaluate(config, folder, split)
     figures = {
         "tokens": result.tokens,

@@ -22,17 +22,19 @@ def find_lr(
 ) -> None:
     """Print where the loss falls fastest while the learning rate rises; no run is made."""
     config, _ = assemble(preset, corpus, assignments, {} if device is None else {"training.device": device})
+    substitutions: list[str] = []
     if offline:
         from lmcore.offline import without_network
 
         config, substitutions = without_network(config)
-        for sentence in substitutions:
-            note(f"note: {harmless(sentence, keep_newlines=False)}")
     from lmcore.training import find_learning_rate, prepare
 
     with offering_offline():
         setup = prepare(config, note_data)
-    found = find_learning_rate(setup, steps=steps)
+    with offering_offline(keep_hint=True):
+        found = find_learning_rate(setup, steps=steps)
+    for sentence in [*substitutions, *setup.substitutions]:
+        note(f"note: {harmless(sentence, keep_newlines=False)}")
     command = None
     if found.suggestion is not None:
         command = command_with(found.suggestion, preset, corpus, assignments, device, offline=offline)

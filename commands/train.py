@@ -60,7 +60,8 @@ def start_run(
                 setup = prepare(config, note_data)
             setup.substitutions.extend(substitutions)
             run = create_run(run_name, config, who_made_it(stem, setup))
-            return _train(setup, run, resume=False, as_json=as_json)
+            with offering_offline(keep_hint=True):
+                return _train(setup, run, resume=False, as_json=as_json)
     except BaseException as error:
         if (run is None or discard_untrained(run)) and not isinstance(error, Exception):
             note("Interrupted before the first step: no run was kept.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from lmcore.errors import OutOfReachError
 
 PATIENCE_SECONDS = 10.0
+INSTALL = "`pip install 'lm-tui[hub]'`"
 # Where the Hub keeps what it converted; see https://huggingface.co/docs/dataset-viewer/parquet.
 _PARQUET = "refs/convert/parquet"
 _OWN_FILES = "Download it elsewhere, and give its files with --data PATH."
@@ -49,6 +50,15 @@ def cached_file(repository: str, name: str) -> Path | None:
     return Path(cached) if isinstance(cached, str) else None
 
 
+def client_is_installed() -> bool:
+    """Whether anything can be downloaded from the Hub: huggingface-hub is an extra."""
+    try:
+        import huggingface_hub  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 def parquet_files(repository: str) -> dict[str, int]:
     """The Parquet files that the Hub made of a data set, CONFIG/SPLIT/NUMBER.parquet, and their bytes.
 
@@ -83,8 +93,7 @@ def _client_errors(repository: str, otherwise: str) -> Iterator[None]:
         yield
     except ImportError:
         raise OutOfReachError(
-            f"'{repository}' comes from the Hugging Face Hub, which needs huggingface-hub.",
-            f"Install it with `pip install 'lm-tui[hub]'`. {otherwise}",
+            f"'{repository}' comes from the Hugging Face Hub, which needs huggingface-hub ({INSTALL}).", otherwise
         ) from None
     except OSError as error:
         if error.filename is not None:  # the disk's, not the network's

@@ -53,5 +53,5 @@ def without_network(config: Config) -> tuple[Config, list[str]]:
 
 
 def _is_here(source: str) -> bool:
-    """Whether a pretrained embedding is a file, or was downloaded before."""
+    """Whether a pretrained embedding is here, or is the user's own file, which no download would bring."""
     return is_file_name(source) or cached_file(source, _WEIGHTS) is not None

@@ -28,12 +28,13 @@ def assemble(preset: str, corpus: str | None, assignments: list[str], chosen: di
 
 
 @contextmanager
-def offering_offline() -> Iterator[None]:
-    """If something cannot be downloaded, name the command that works without a network."""
+def offering_offline(*, keep_hint: bool = False) -> Iterator[None]:
+    """If something cannot be downloaded, name the command that works without a network; before, or instead of, what the
+    error itself advises.
+    """
     try:
         yield
     except OutOfReachError as error:
         again = shlex.join(["lm", *sys.argv[1:], "--offline"])
-        raise OutOfReachError(
-            error.message, f"`{harmless(again, keep_newlines=False)}` works without a network, with what is here."
-        ) from None
+        advice = f"`{harmless(again, keep_newlines=False)}` works without a network, with what is here."
+        raise OutOfReachError(error.message, f"{advice} {error.hint}" if keep_hint else advice) from None

@@ -140,9 +140,16 @@ def _nearest(context: Any, kind: str, name: str) -> str:
         return (
             f"Did you mean '{meant}'?" if meant.split(" ")[0] in commands else did_you_mean(name, commands, cutoff=0.7)
         )
+    arguments = [
+        parameter.human_readable_name
+        for parameter in context.command.get_params(context)
+        if parameter.param_type_name == "argument"
+    ]
     spellings = [parameter.opts + parameter.secondary_opts for parameter in context.command.get_params(context)]
     options = [option for spelling in spellings for option in spelling if option.startswith("--")]
     bare = name.strip("-")
+    if bare.upper() in arguments:
+        return f"{bare.upper()} is not an option: write `{context.command_path} {bare.upper()}`."
     # Without the dashes, which make any two options look alike.
     near = did_you_mean(bare, [option.strip("-") for option in options], cutoff=0.75)
     return near.replace("'", "'--", 1) if near else _meant(bare, options)

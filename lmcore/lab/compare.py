@@ -25,7 +25,8 @@ SPLITS = ("train", "val", "test")
 ABBREVIATIONS = {"perplexity": "ppl", "word_perplexity": "word ppl", "bits_per_byte": "bits/byte"}
 PUBLISHED_NOTE = (
     "publ.: the perplexity as the study publishes it, exp of the mean over batches, where a short last batch counts as "
-    "a full one; it reads a little lower than the exact one."
+    "a full one; it reads lower than the exact one, the more so the shorter the split. -: only a part of the split was "
+    "scored."
 )
 
 
@@ -139,8 +140,8 @@ def setting_differences(configs: dict[str, dict[str, Any]]) -> dict[str, dict[st
 def published_loss(loss: float, tokens: int, batch_size: int, block_size: int) -> float:
     """The mean over batches of (NLL of the batch / (batch_size * block_size)), as some studies publish their loss.
 
-    It counts a short last batch as if it were full, and so reads a little lower than the exact `loss`, the mean over
-    all `tokens` that were scored.
+    It counts a short last batch as if it were full, and so reads lower than the exact `loss`, the mean over all
+    `tokens` that were scored: a little in a long split, by far in one of few batches.
     """
     batches = ceil(ceil(tokens / block_size) / batch_size)
     return loss * tokens / (batches * batch_size * block_size)
@@ -160,9 +161,11 @@ def _published_losses(row: dict[str, Any], config: dict[str, Any], history: Hist
     if config.get("eval", {}).get("published_mean") is not True:
         return losses
     training, block_size = config["training"], config["model"]["block_size"]
+    # The first tokens of a split end in a short batch of their own, which the study never had.
+    limits = {config["eval"].get(key) for key in ("max_tokens", "final_max_tokens")}
     for split, event in (("val", history.latest.best), ("test", history.latest.test)):
         tokens = (event or {}).get("tokens_scored")
-        if row[f"{split}_loss"] is not None and is_number(tokens) and tokens > 0:
+        if row[f"{split}_loss"] is not None and is_number(tokens) and tokens > 0 and tokens not in limits:
             losses[split] = published_loss(row[f"{split}_loss"], int(tokens), training["batch_size"], block_size)
     filled = _filled(history.latest.train, training["batch_size"] * training.get("accumulate", 1) * block_size)
     if row["train_loss"] is not None and filled is not None:

@@ -63,6 +63,12 @@ def apply_pretrained_embedding(
     """
     path = Path(source).expanduser()
     if not matched_by_row(source):
+        if not path.is_file():
+            raise LmError(
+                f"There is no file of word vectors at {path}.",
+                "Download one in GloVe's format (such as glove.6B.zip from https://nlp.stanford.edu/projects/glove/), "
+                "name it with --set model.embedding=PATH, or start from random vectors: --set model.embedding=random",
+            )
         filled = _apply_text(model, path, tokens)
         return Filled(filled, _missing_positions(model, source, found=False))
     if path.is_dir():

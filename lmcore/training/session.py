@@ -125,11 +125,20 @@ def _announce(setup: Setup, journal: Journal, model: LanguageModel, *, resumed_f
         messages = {
             "substitution": setup.substitutions,
             "config": [item.message for item in advice(config)],
-            "data": setup.data.warnings,
+            "data": [*setup.data.warnings, *_unknown_words(setup)],
         }
         for what, sentences in messages.items():
             for sentence in sentences:
                 journal.warn(what, sentence)
+
+
+def _unknown_words(setup: Setup) -> list[str]:
+    """A sentence on the words of the prompts that the model cannot read."""
+    prompts = setup.config.generation.prompts
+    unknown = dict.fromkeys(word for prompt in prompts for word in setup.data.tokenizer.encode_prompt(prompt)[1])
+    return [
+        f"Not in the vocabulary: {', '.join(map(repr, unknown))}. Prompts are continued with <unk> instead."
+    ] * bool(unknown)
 
 
 def _finish_with_error(journal: Journal, step: int, error: BaseException) -> None:

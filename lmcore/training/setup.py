@@ -11,7 +11,9 @@ import torch
 
 from lmcore.config import Config
 from lmcore.data import Batches, Data, check_vocabulary, load_data, make_batches
-from lmcore.errors import LmError, UsageError
+from lmcore.data.tokenizer.select import PUBLISHED_TITLES
+from lmcore.errors import LmError, OutOfReachError, UsageError
+from lmcore.hub import INSTALL, client_is_installed
 from lmcore.models import LanguageModel, apply_pretrained_embedding, build_model
 from lmcore.models.device import pick_device
 from lmcore.models.pretrained import RANDOM_INSTEAD, matched_by_row
@@ -113,17 +115,19 @@ def new_model(setup: Setup) -> LanguageModel:
     """A model with fresh weights, from the seed, on the device; its embedding pretrained if the config names a table.
 
     Raises:
-        LmError: the table is out of reach, damaged, or does not fit, or its rows are those of another tokenizer; the
-            embedding is never left random silently.
+        OutOfReachError: the table cannot be downloaded, or its rows are those of a tokenizer that could not be.
+        LmError: the table is damaged or does not fit; the embedding is never left random silently.
     """
     config, tokenizer = setup.config, setup.data.tokenizer
     model = build_model(config.model, tokenizer.vocab_size, device=setup.device, seed=config.training.seed)
     source = config.model.embedding
     if source != "random":
         asked = config.tokenizer.kind
-        if asked in ("gpt1", "gpt2") and tokenizer.kind != asked and matched_by_row(source):
-            raise LmError(
-                f"{source} has a row for each token of {asked}, and this run has another tokenizer in its place.",
+        if asked in PUBLISHED_TITLES and tokenizer.kind != asked and matched_by_row(source):
+            extra = "" if client_is_installed() else f" (it needs huggingface-hub: {INSTALL})"
+            raise OutOfReachError(
+                f"{source} has one row per token of {PUBLISHED_TITLES[asked]}'s tokenizer, which could not be "
+                f"downloaded{extra}; the BPE that was trained on the corpus instead has other tokens.",
                 RANDOM_INSTEAD,
             )
         tokens = [tokenizer.token(token_id) for token_id in range(tokenizer.vocab_size)]

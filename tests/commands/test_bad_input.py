@@ -28,6 +28,7 @@ USAGE = [
     (["generate", "x", "--temp", "1"], "has no option '--temp'", "Did you mean '--temperature'?"),
     (["generate", "x", "--max-tokens", "9"], "has no option '--max-tokens'", "Did you mean '--max-new-tokens'?"),
     (["generate", "x", "--lr", "1"], "has no option '--lr'", "See `lm generate --help`."),
+    (["generate", "--prompt", "x"], "has no option '--prompt'", "write `lm generate PROMPT`"),
     (["watch", "x", "--json"], "has no option '--json'", "See `lm watch --help`."),
     (["evaluate"], "has no command 'evaluate'", "Did you mean 'eval'?"),
     (["resume", "x"], "has no command 'resume'", "Did you mean 'train --resume RUN'?"),

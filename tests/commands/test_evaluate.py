@@ -35,6 +35,10 @@ def test_a_recurrent_model_can_be_scored_from_a_zero_state(lm: Lm, text_file: Pa
     settings = [*TINY, "--set", "model.architecture=lstm", "--max-steps", "3"]
     assert lm("train", "--run", "lstm", "--data", str(text_file), *settings).code == 0
     carried = loss(lm("eval", "lstm", "--json"))
+    ignored = lm("eval", "lstm", "--stride", "1", "--json")
+    assert loss(ignored) == carried
+    assert "eval.stride has no effect with" in ignored.err
+    assert "no effect" not in lm("eval", "lstm", "--stride", "1", "--set", "eval.carry_state=false").err
     assert loss(lm("eval", "lstm", "--set", "eval.carry_state=false", "--json")) != carried
     assert loss(lm("eval", "lstm", "--set", "eval.carry_state=true", "--json")) == carried
 

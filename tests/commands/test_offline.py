@@ -116,6 +116,58 @@ def test_offline_keeps_embeddings_that_are_files_or_in_the_cache_of_the_hub(
     assert without_network(config)[0].model.embedding == (source if kept else "random")
 
 
+def test_offline_replaces_a_table_of_the_hub_but_not_a_file_of_ones_own(bare: Path) -> None:
+    quick = load_preset("quick").config
+    config, (sentence,) = without_network(quick.with_settings({"model.embedding": "some/model-v1.5"}))
+    assert config.model.embedding == "random"
+    assert "some/model-v1.5" in sentence
+    for file in ("vectors.300d.txt", "table.npz", "missing.safetensors"):
+        mine = quick.with_settings({"model.embedding": file})
+        assert without_network(mine) == (mine, [])
+
+
+def test_a_table_out_of_reach_names_the_command_that_works(
+    lm_data: Path, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LM_DATA", str(lm_data))
+    process = start_lm("train", "--preset", "exp5", "--max-steps", "2", cwd=bare)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    problem, advice = err.strip().splitlines()[-2:]
+    assert "'openai-community/openai-gpt' could not be downloaded from the Hugging Face Hub" in problem
+    assert advice.startswith("`lm train --preset exp5 --max-steps 2 --offline` works without a network")
+
+
+def test_without_the_hub_extra_the_error_says_how_to_install_it(
+    tmp_path: Path, text_file: Path, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadow = tmp_path / "shadow" / "huggingface_hub"
+    shadow.mkdir(parents=True)
+    (shadow / "__init__.py").write_text("raise ImportError")
+    # GPT-1's tokenizer and its table both come from the Hub: the table does not fit what stands in for the tokenizer.
+    process = start_lm(
+        "train", "--preset", "exp1", "--data", str(text_file), "--max-steps", "1",
+        cwd=bare, env={"PYTHONPATH": os.pathsep.join([str(shadow.parent), str(HOUSE)])},
+    )  # fmt: skip
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    problem, advice = err.strip().splitlines()[-2:]
+    assert "one row per token of GPT-1's tokenizer" in problem
+    assert "pip install 'lm-tui[hub]'" in problem
+    assert advice.startswith("`lm train --preset exp1 ")
+    assert "--offline` works without a network" in advice
+
+
+def test_lr_find_says_what_stands_in(text_file: Path, bare: Path) -> None:
+    tiny = [setting for setting in TINY if "tokenizer" not in setting]
+    process = start_lm(
+        "lr-find", "--data", str(text_file), "--steps", "10", "--set", "tokenizer.kind=gpt2", *tiny, cwd=bare
+    )
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "note: The tokenizer is a byte-level BPE" in err
+
+
 def test_offline_never_opens_a_connection(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the network was asked")

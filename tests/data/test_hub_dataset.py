@@ -123,7 +123,7 @@ def test_what_cannot_be_had_is_said(hub: Hub, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(OutOfReachError, match="needs huggingface-hub") as error:
         load("hf:ann/other")
-    assert "lm-tui[hub]" in error.value.hint
+    assert "lm-tui[hub]" in error.value.message
 
 
 def test_a_download_that_breaks_leaves_nothing(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

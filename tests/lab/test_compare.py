@@ -210,6 +210,16 @@ def test_runs_of_a_study_state_the_published_figures_beside_the_exact_ones() -> 
     assert exp1["published_test_perplexity"] == pytest.approx(148.87, abs=0.02)
     assert math.log(exp1["published_val_perplexity"]) == pytest.approx(FACTORS["val"] * math.log(147.0), rel=2.5e-4)
     assert math.log(exp1["published_train_perplexity"]) == pytest.approx(FACTORS["train"] * 4.4, rel=1e-5)
+    # Of the first tokens only, the mean over batches would say next to nothing.
+    cut = Config().with_settings({"eval.published_mean": True, "eval.max_tokens": 100, "eval.final_max_tokens": 200})
+    run = create_run("cut", cut, {})
+    run.events.write("start", resumed_from=None, **identity())
+    for split, scored in (("val", 100), ("test", 200)):
+        run.events.write("eval", step=3, split=split, loss=7.0, tokens_scored=scored, best=split == "val", final=True)
+    run.events.close()
+    (row,) = compare([run]).rows
+    assert row["val_perplexity"] == row["test_perplexity"] == pytest.approx(math.exp(7.0))
+    assert [row[f"published_{split}_perplexity"] for split in ("val", "test")] == [None, None]
     assert [rows["mine"][f"published_{split}_perplexity"] for split in ("train", "val", "test")] == [None] * 3
 
 

@@ -154,6 +154,7 @@ def test_a_glove_file_of_another_width_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_glove_file_needs_the_tokens(tmp_path: Path) -> None:
+    (tmp_path / "glove.txt").write_text("the 1 2 3 4\n")
     with pytest.raises(LmError, match="does not list its tokens"):
         apply_pretrained_embedding(_model(), str(tmp_path / "glove.txt"))
 

@@ -21,7 +21,7 @@ from lmcore.training.journal import Journal
 from lmcore.training.memory import memory_bytes, peak_memory_bytes
 from lmcore.training.meter import LossMeter, Stopwatch
 from lmcore.training.mfu import peak_flops, utilization
-from tests.training.conftest import Configure
+from tests.training.conftest import Configure, Start
 
 CPU = torch.device("cpu")
 
@@ -52,6 +52,16 @@ def test_a_heart_that_cannot_write_ends_without_a_word(configure: Configure, mon
         time.sleep(0.1)
         with pytest.raises(LmError):
             journal.write("train", step=1)
+
+
+def test_words_of_the_prompts_that_the_vocabulary_lacks_are_named(configure: Configure, start: Start) -> None:
+    prompts = ("the cat", "Xylophon the")
+    settings = {"tokenizer.kind": "word", "tokenizer.min_frequency": 2, "generation.prompts": prompts}
+    trained = start(configure({**settings, "training.max_steps": 1}))
+    said = [event["message"] for event in trained.events("warning") if event["what"] == "data"]
+    (sentence,) = [message for message in said if "Prompts are continued with <unk>" in message]
+    assert "'Xylophon'" in sentence
+    assert "'the'" not in sentence
 
 
 def test_losses_are_averaged_by_tokens_and_bad_steps_left_out() -> None:
