@@ -75,9 +75,7 @@ _HERE = "lmcore.training.optimizers"
 OPTIMIZERS: dict[str, OptimizerKind] = {
     "sgd": OptimizerKind("without momentum", f"{_HERE}:sgd", frozenset({"decay", "l2"}), 0),
     "momentum": OptimizerKind("SGD with momentum", f"{_HERE}:sgd", frozenset({"decay", "l2", "momentum"}), 1),
-    "nesterov": OptimizerKind(
-        "SGD with Nesterov momentum", f"{_HERE}:sgd", frozenset({"decay", "l2", "momentum"}), 1
-    ),
+    "nesterov": OptimizerKind("SGD with Nesterov momentum", f"{_HERE}:sgd", frozenset({"decay", "l2", "momentum"}), 1),
     "adam": OptimizerKind("without weight decay", f"{_HERE}:adam", frozenset({"betas"}), 2),
     "adam_l2": OptimizerKind(
         "weight decay added to the gradient; prefer adamw", f"{_HERE}:adam", frozenset({"betas", "decay", "l2"}), 2
