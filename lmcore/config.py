@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from lmcore.applies import AnyOf, Condition, any_of, unless, when
 from lmcore.errors import UsageError, did_you_mean
-from lmcore.registry import ARCHITECTURES, CHOICES, OPTIMIZERS
+from lmcore.registry import ARCHITECTURES, CHOICES, OPTIMIZERS, help_for, names_with
 from lmcore.synonyms import setting_hint
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -129,7 +129,7 @@ class TokenizerConfig(Section):
 class ModelConfig(Section):
     """The network. Names are those of GPT-2 and PyTorch."""
 
-    architecture: str = Field("transformer", description="rnn (Elman, tanh), gru, lstm, or a decoder-only transformer.")
+    architecture: str = Field("transformer", description=help_for("model.architecture"))
     vocab_size: Count = Field(0, description="Rows of the token embedding (0: the tokenizer's vocabulary size).")
     n_layer: Positive = Field(4, description="Number of layers (of a transformer: blocks).")
     n_embd: Positive = Field(128, description="Width of the embeddings and of a transformer's residual stream.")
@@ -263,11 +263,7 @@ class ModelConfig(Section):
 class OptimizerConfig(Section):
     """How a gradient becomes a step."""
 
-    name: str = Field(
-        "adamw",
-        description="sgd, momentum, nesterov, adam, adam_l2 (weight decay added to the gradient; prefer adamw), adamw, "
-        "or muon (orthogonalized momentum for matrices, adamw for the rest).",
-    )
+    name: str = Field("adamw", description=help_for("optimizer.name"))
     lr: AboveZero = Field(1e-3, description="Peak learning rate.")
     momentum: Annotated[Fraction, when("optimizer.name", "momentum")] = Field(
         0.9, description="Momentum: the share of the previous step that is kept."
@@ -283,8 +279,8 @@ class OptimizerConfig(Section):
     )
     weight_decay: Annotated[NonNegative, when("optimizer.name", "decay")] = Field(
         0.0,
-        description="Weight decay: decoupled for adamw and muon; added to the gradient for sgd, momentum, nesterov "
-        "and adam_l2.",
+        description=f"Weight decay: decoupled for {names_with('optimizer.name', 'decay', without='l2')}; "
+        f"added to the gradient for {names_with('optimizer.name', 'l2')}.",
     )
     decay_all: Annotated[bool, unless("optimizer.weight_decay", 0)] = Field(
         False, description="Also decay norms, biases and embeddings (the default behavior of torch.optim)."

@@ -9,6 +9,7 @@ from typing import Literal
 
 from lmcore.config import Config, setting_applies, setting_names, setting_value, why_ignored
 from lmcore.errors import UsageError, did_you_mean
+from lmcore.registry import OPTIMIZERS
 from lmcore.text import natural_key
 
 # In a wheel the presets lie inside the package, in a checkout beside it.
@@ -102,7 +103,8 @@ def _regularization(config: Config) -> list[Advice]:
 def _optimization(config: Config) -> list[Advice]:
     model, optimizer, schedule = config.model, config.optimizer, config.schedule
     found = []
-    if optimizer.name == "adam_l2":
+    parts = OPTIMIZERS[optimizer.name].parts
+    if {"betas", "l2"} <= parts:
         found.append(
             Advice(
                 "wrong",
@@ -110,7 +112,7 @@ def _optimization(config: Config) -> list[Advice]:
                 "decay: use adamw, which decays all weights alike.",
             )
         )
-    adaptive = optimizer.name in ("adam", "adam_l2", "adamw")
+    adaptive = "betas" in parts and "muon" not in parts
     post_norm = model.norm_position == "post" and setting_applies(config, "model.norm_position")
     if post_norm and model.n_layer > 1 and adaptive and optimizer.lr >= 5e-4 and not schedule.warmup_steps:
         found.append(

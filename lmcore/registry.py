@@ -18,7 +18,7 @@ class Architecture:
     """A kind of language model.
 
     Attributes:
-        summary: a few words for the help.
+        summary: a few words for the help of `model.architecture`, set in parentheses after its name.
         model: where its class is, as `module:Class`; the class is called with (ModelConfig, vocab_size).
         parts: what it is built from. A setting that belongs to a part (see `lmcore.applies`) has no effect on an
             architecture without it. `state`: it carries a state from window to window; `cell`: recurrent cells;
@@ -45,9 +45,10 @@ class OptimizerKind:
     """A kind of optimizer.
 
     Attributes:
-        summary: a few words for the help.
+        summary: a few words for the help of `optimizer.name`, set in parentheses after its name.
         build: where the function that builds it is, as `module:function`; see `lmcore.training.optimizers.Builder`.
-        parts: which settings it reads: `momentum`, `betas` (with eps), `decay` (weight decay), `muon`.
+        parts: which settings it reads: `momentum`, `betas` (with eps), `decay` (weight decay), `muon`. `l2`: its weight
+            decay is added to the gradient, instead of being decoupled from it.
         states: numbers that it keeps for each parameter; the most, where that differs.
     """
 
@@ -61,27 +62,27 @@ _RECURRENT = "lmcore.models.recurrent:Recurrent"
 _CELLS = frozenset({"state", "cell"})
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "rnn": Architecture("an Elman network with tanh", _RECURRENT, _CELLS, gates=1),
+    "rnn": Architecture("Elman, tanh", _RECURRENT, _CELLS, gates=1),
     "gru": Architecture("gated recurrent units", _RECURRENT, _CELLS, gates=3),
     "lstm": Architecture("long short-term memory", _RECURRENT, _CELLS, gates=4),
     "transformer": Architecture(
-        "a decoder-only transformer", "lmcore.models.transformer:Transformer", frozenset({"attention", "mlp", "norm"})
+        "decoder-only", "lmcore.models.transformer:Transformer", frozenset({"attention", "mlp", "norm"})
     ),
 }
 
 _HERE = "lmcore.training.optimizers"
 
 OPTIMIZERS: dict[str, OptimizerKind] = {
-    "sgd": OptimizerKind("plain gradient steps", f"{_HERE}:sgd", frozenset({"decay"}), 0),
-    "momentum": OptimizerKind("SGD with momentum", f"{_HERE}:sgd", frozenset({"decay", "momentum"}), 1),
-    "nesterov": OptimizerKind("SGD with Nesterov momentum", f"{_HERE}:sgd", frozenset({"decay", "momentum"}), 1),
-    "adam": OptimizerKind("Adam without weight decay", f"{_HERE}:adam", frozenset({"betas"}), 2),
+    "sgd": OptimizerKind("without momentum", f"{_HERE}:sgd", frozenset({"decay", "l2"}), 0),
+    "momentum": OptimizerKind("SGD with momentum", f"{_HERE}:sgd", frozenset({"decay", "l2", "momentum"}), 1),
+    "nesterov": OptimizerKind("SGD with Nesterov momentum", f"{_HERE}:sgd", frozenset({"decay", "l2", "momentum"}), 1),
+    "adam": OptimizerKind("without weight decay", f"{_HERE}:adam", frozenset({"betas"}), 2),
     "adam_l2": OptimizerKind(
-        "Adam with L2: decay added to the gradient", f"{_HERE}:adam", frozenset({"betas", "decay"}), 2
+        "weight decay added to the gradient; prefer adamw", f"{_HERE}:adam", frozenset({"betas", "decay", "l2"}), 2
     ),
-    "adamw": OptimizerKind("Adam with decoupled weight decay", f"{_HERE}:adamw", frozenset({"betas", "decay"}), 2),
+    "adamw": OptimizerKind("decoupled weight decay", f"{_HERE}:adamw", frozenset({"betas", "decay"}), 2),
     "muon": OptimizerKind(
-        "orthogonalized momentum for matrices, AdamW for the rest",
+        "orthogonalized momentum for matrices, adamw for the rest",
         f"{_HERE}:muon",
         frozenset({"betas", "decay", "muon"}),
         2,
@@ -93,6 +94,18 @@ CHOICES: dict[str, dict[str, Architecture] | dict[str, OptimizerKind]] = {
     "optimizer.name": OPTIMIZERS,
 }
 """The settings whose values are entries of a table above."""
+
+
+def help_for(setting: str) -> str:
+    """What `setting` can be: the names of its table, each with its summary."""
+    return ", ".join(f"{name} ({entry.summary})" for name, entry in CHOICES[setting].items()) + "."
+
+
+def names_with(setting: str, part: str, *, without: str = "") -> str:
+    """The names of the entries of `setting` that have a part, and not the part `without`, for a text."""
+    return ", ".join(
+        name for name, entry in CHOICES[setting].items() if part in entry.parts and without not in entry.parts
+    )
 
 
 def resolve(place: str) -> Any:

@@ -70,6 +70,7 @@ class LanguageModel(nn.Module, ABC):
         self.vocab_size = vocab_size
         self.carries_state = ARCHITECTURES[config.architecture].carries_state
         self.embedding = TokenEmbedding(vocab_size, config.n_embd)
+        self.embedding.weight.requires_grad_(not config.freeze_embedding)
         self.head = Head(width, vocab_size, tied=config.tied, bias=config.head_bias)
 
     @abstractmethod

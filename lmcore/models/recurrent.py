@@ -38,7 +38,6 @@ class Recurrent(LanguageModel):
             cell(config.hidden if layer else config.n_embd, config.hidden) for layer in range(config.n_layer)
         )
         self.projection = None if config.projection == "none" else Linear(config.hidden, config.n_embd, bias=True)
-        self.embedding.weight.requires_grad_(not config.freeze_embedding)
         if config.weight_drop:
             # Dropped weights are new tensors at each step, so cuDNN has to gather them; it warns of that each time.
             warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")

@@ -68,7 +68,6 @@ class Transformer(LanguageModel):
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.final_norm = make_norm(config) if config.final_norm else nn.Identity()
 
-        self.embedding.weight.requires_grad_(not config.freeze_embedding)
         if isinstance(self.positions, LearnedPositions):
             self.positions.weight.requires_grad_(not config.freeze_positions)
 

@@ -121,7 +121,7 @@ def sgd(config: OptimizerConfig, parameters: Parameters, device: torch.device) -
     """w ← w − lr · g (Robbins & Monro 1951); with momentum v ← μv + g, w ← w − lr · v; Nesterov's looks ahead: w ← w −
     lr · (g + μv).
     """
-    groups = _groups(config, parameters, list(parameters.named))
+    groups = decay_groups(config, parameters, list(parameters.named))
     momentum = 0.0 if config.name == "sgd" else config.momentum
     nesterov = config.name == "nesterov" and momentum > 0
     optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=momentum, nesterov=nesterov, fused=_can_fuse(device))
@@ -134,7 +134,7 @@ def sgd(config: OptimizerConfig, parameters: Parameters, device: torch.device) -
 
 def adam(config: OptimizerConfig, parameters: Parameters, device: torch.device) -> list[torch.optim.Optimizer]:
     """Kingma & Ba 2015, algorithm 1; with L2 the decay joins the gradient and is divided by its size."""
-    groups = _groups(config, parameters, list(parameters.named))
+    groups = decay_groups(config, parameters, list(parameters.named))
     return [
         torch.optim.Adam(
             groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=_can_fuse(device)
@@ -154,7 +154,7 @@ def muon(config: OptimizerConfig, parameters: Parameters, device: torch.device) 
     inside, rest = parameters.having("matrix"), parameters.having("head", "embedding", "vector")
     parts: list[torch.optim.Optimizer] = []
     if inside:
-        groups = _groups(config, parameters, inside)
+        groups = decay_groups(config, parameters, inside)
         for group in groups:
             group["parts"] = [parameters.parts.get(name, 1) for name in group["names"]]
         parts.append(Muon(groups, lr=config.muon_lr, momentum=config.muon_momentum))
@@ -166,13 +166,13 @@ def muon(config: OptimizerConfig, parameters: Parameters, device: torch.device) 
 def _adamw_of(
     config: OptimizerConfig, parameters: Parameters, names: list[str], device: torch.device
 ) -> torch.optim.Optimizer:
-    groups = _groups(config, parameters, names)
+    groups = decay_groups(config, parameters, names)
     return torch.optim.AdamW(
         groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=_can_fuse(device)
     )
 
 
-def _groups(config: OptimizerConfig, parameters: Parameters, names: list[str]) -> list[dict[str, Any]]:
+def decay_groups(config: OptimizerConfig, parameters: Parameters, names: list[str]) -> list[dict[str, Any]]:
     """`names` as PyTorch's parameter groups, one with weight decay and one without."""
     decayed = set(parameters.decaying(config.decay_all))
     split = [([n for n in names if n in decayed], config.weight_decay), ([n for n in names if n not in decayed], 0.0)]

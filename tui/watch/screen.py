@@ -30,7 +30,11 @@ def run_panels() -> list[RunPanel]:
     from tui.watch.rates import RatesPanel
     from tui.watch.samples import SamplesPanel
 
-    return [RatesPanel(id="rates"), FactsPanel(id="facts-panel"), SamplesPanel(id="samples-panel")]
+    return [
+        RatesPanel(id="rates"),
+        FactsPanel(id="facts-panel"),
+        SamplesPanel(id="samples-panel"),
+    ]
 
 
 class RunsPanel(Panel):
