@@ -104,7 +104,7 @@ def _find_all(names: list[str]) -> list[Run]:
         if not there:
             raise UsageError(f"No run matches {name}.", "`lm runs` lists all runs.")
         if missing := [each for each in expanded if each not in known]:
-            note(f"note: there is no run {', '.join(missing)}; comparing the others.")
+            note(f"note: skipped {', '.join(missing)}: no such run.")
         found += [find_run(each) for each in there]
     return list({run.path: run for run in found}.values())
 
@@ -140,8 +140,8 @@ def _put_rows(comparison: Comparison) -> None:
     )
     if published:
         caption.append(
-            "publ.: the perplexity as the study publishes it, exp of the mean over batches, where a short last batch "
-            "counts as a full one; it reads a little lower than the exact one."
+            "publ.: perplexity as the study published it, exp of the mean loss over batches, counting a short last "
+            "batch as a full one; it is slightly lower than the exact value."
         )
     for line in wrap(" ".join(caption), columns()):
         put(paint(line, DIM, sys.stdout))
@@ -240,7 +240,7 @@ def _generate_all(runs: list[Run], prompt: str, settings: GenerationConfig) -> d
     texts = {}
     for run in runs:
         if not run.checkpoints():
-            note(f"note: {run.name} has no checkpoint yet, so it generates no text.")
+            note(f"note: {run.name} has no checkpoint yet, so it cannot generate text.")
             continue
         generator = load_generator(checkpoint_of(run))
         for notice in generator.notices(prompt):

@@ -73,7 +73,7 @@ def show(name: str, *, as_json: bool) -> None:
 def add(name: str, path: Path) -> None:
     """Give a path a name."""
     corpus = add_corpus(name, path)
-    note(f"{corpus.name} is now {harmless(corpus.where, keep_newlines=False)}: use it with --data {corpus.name}")
+    note(f"added {corpus.name} ({harmless(corpus.where, keep_newlines=False)}): use it with --data {corpus.name}")
 
 
 def fetch(name: str) -> None:
@@ -88,8 +88,8 @@ def remove(name: str, *, sure: bool) -> None:
         where = harmless(str(path), keep_newlines=False)
         if not is_terminal(sys.stdin):
             raise UsageError(
-                f"Deleting {where} needs your consent, and standard input is not a terminal.",
-                "Add --yes to delete without asking.",
+                f"Deleting {where} needs confirmation, but standard input is not a terminal.",
+                "Add --yes to delete without confirmation.",
             )
         if not typer.confirm(f"Delete {where}?", err=True):
             raise typer.Exit(1)

@@ -85,14 +85,14 @@ def remove(names: list[str], *, sure: bool) -> None:
     if not sure:
         if not is_terminal(sys.stdin):
             raise UsageError(
-                f"Removing {listed} cannot be undone, and there is no terminal to ask for confirmation on.",
-                "Add --yes to remove without asking.",
+                f"Deleting {listed} needs confirmation, but standard input is not a terminal.",
+                "Add --yes to delete without confirmation.",
             )
-        if not typer.confirm(f"Remove {listed} and all checkpoints? This cannot be undone.", err=True):
+        if not typer.confirm(f"Delete {listed} and all checkpoints? This cannot be undone.", err=True):
             raise typer.Exit(1)
     for run in runs:
         remove_run(run)
-        note(f"removed {run.name}")
+        note(f"deleted {run.name}")
 
 
 def model_name(summary: dict[str, Any]) -> str:
