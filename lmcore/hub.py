@@ -11,7 +11,7 @@ from lmcore.errors import OutOfReachError
 PATIENCE_SECONDS = 10.0
 # Where the Hub keeps what it converted; see https://huggingface.co/docs/dataset-viewer/parquet.
 _PARQUET = "refs/convert/parquet"
-_OWN_FILES = "Download it elsewhere, and give its files with --data PATH."
+_OWN_FILES = "Download it on another machine, and pass its files with --data PATH."
 
 
 def hub_file(repository: str, name: str, otherwise: str) -> Path:

@@ -65,10 +65,10 @@ class TextGenerator:
         context = self.model.context_length
         if context is not None and len(ids) > context:
             notices.append(
-                f"The prompt has {len(ids)} tokens, more than the context of {context}; only the last count."
+                f"The prompt has {len(ids)} tokens, more than the context of {context}; only the last ones are used."
             )
         if not ids:
-            notices.append("The prompt is empty: the model generates the beginning of a text.")
+            notices.append("The prompt is empty: the model starts a new text.")
         return notices
 
     def generate(
@@ -104,7 +104,7 @@ class TextGenerator:
         """
         settings = settings or self.defaults
         if num_samples < 1:
-            raise UsageError(f"{num_samples} samples cannot be generated.", "Ask for at least 1.")
+            raise UsageError(f"{num_samples} samples cannot be generated.", "Choose at least 1.")
         return self._generate(prompt, settings, num_samples, cancelled or (lambda: False), alternatives)
 
     def _generate(
@@ -262,7 +262,7 @@ def load_generator(checkpoint_folder: Path | str, device: str = "auto") -> TextG
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / name).is_file():
             raise UsageError(
-                f"{folder} is not a checkpoint: it has no {name}.", "Name a run, or one of its step-… folders."
+                f"{folder} is not a checkpoint: it has no {name}.", "Choose a run, or one of its step-… folders."
             )
     step = re.fullmatch(r"step-(\d+)", folder.resolve().name)
     return TextGenerator(

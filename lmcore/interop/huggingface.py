@@ -105,7 +105,7 @@ def load_transformers_folder(folder: Path) -> LanguageModel:
         what = f"{type(error).__name__}: {error}"
         raise LmError(
             f"{path} is not the config of a GPT-1 or GPT-2 ({what}).",
-            "Choose a folder in which transformers saved one of them.",
+            "Choose a folder that transformers saved for one of these models.",
         ) from None
     if kind not in ACTIVATIONS:
         raise LmError(f"{path} describes a model of type {kind!r}.", "Only gpt2 and openai-gpt can be read.")
@@ -132,8 +132,8 @@ def _convert(tensors: dict[str, Tensor], settings: dict[str, Any], tied: bool | 
         if not tied:
             if head is None:
                 raise LmError(
-                    "The config says that the output layer is not tied, and there is no lm_head.weight.",
-                    "Use the weights of the language model, not those of its body alone.",
+                    "The config says that the output layer is not tied, but there is no lm_head.weight.",
+                    "Use the weights of the whole language model, including its output layer.",
                 )
             renamed["head.weight"] = head
         config = ModelConfig(
@@ -145,9 +145,7 @@ def _convert(tensors: dict[str, Tensor], settings: dict[str, Any], tied: bool | 
             **settings,
         )
     except KeyError as error:
-        raise LmError(
-            f"These are not the weights of a GPT-1 or GPT-2: there is no {error}.", "Use another file."
-        ) from None
+        raise LmError(f"These are not GPT-1 or GPT-2 weights: there is no {error}.", "Use another file.") from None
     model = empty_model(config, len(table))
     load_weights(model, renamed, "the file")
     return model.eval()

@@ -131,7 +131,7 @@ def memory_explained() -> Iterator[None]:
 def _out_of_memory() -> LmError:
     return LmError(
         "Out of memory.",
-        "Lower training.batch_size (and raise training.accumulate by the same factor: the step stays the same), "
+        "Lower training.batch_size (and raise training.accumulate by the same factor to keep the same step), "
         "model.block_size, model.n_embd or model.n_layer. The checkpoints of this run are kept.",
     )
 

@@ -84,11 +84,11 @@ def evaluate(
     """
     if len(split.tokens) < 2:
         raise UsageError(
-            "There is nothing to score: the split has fewer than two tokens.", "Take a longer text, or another split."
+            "There is nothing to score: the split has fewer than two tokens.", "Use a longer text, or another split."
         )
     if stride > block_size:
         raise UsageError(
-            f"eval.stride {stride} is longer than a window of {block_size} tokens, and would leave tokens out.",
+            f"eval.stride {stride} is longer than a window of {block_size} tokens and would skip tokens.",
             f"Set it to at most {block_size}.",
         )
     targets = len(split.tokens) - 1

@@ -318,7 +318,7 @@ class Trainer:
         if self.bad_steps.news():
             self.journal.warn(
                 "nan",
-                f"{self.bad_steps.skipped} steps so far had a loss or a gradient that is not finite. "
+                f"{self.bad_steps.skipped} steps so far had a loss or a gradient that was not finite. "
                 "They were skipped; the weights are not affected.",
             )
 

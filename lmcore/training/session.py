@@ -25,7 +25,7 @@ MESSAGES = {
     "done": "The run reached its last step.",
     "max_minutes": "The run reached its time limit.",
     "early_stopping": "The validation loss has not improved for {patience} evaluations. "
-    "The best checkpoint is that of step {best_step}.",
+    "The best checkpoint is at step {best_step}.",
     "stopped": "Stopped on request. Everything is saved.",
     "interrupted": "Interrupted. Everything is saved.",
     "diverged": "The loss exploded, or was not finite, for {max_bad_steps} steps in a row: lower optimizer.lr, clip "
@@ -48,7 +48,10 @@ def train(setup: Setup, run: Run, *, resume: bool = False, report: Report | None
         LmError: the work failed; a `finish` event says why, and checkpoints written before are kept.
     """
     if run.is_active():
-        raise UsageError(f"The run '{run.name}' is still training.", "Watch it, or stop it first.")
+        raise UsageError(
+            f"The run '{run.name}' is still training.",
+            f"Follow it with `lm watch {run.name}`, or stop it with `lm control {run.name} stop`.",
+        )
     checkpoint, before = checkpoint_to_resume(run) if resume else None, run.config()
     if checkpoint is not None:
         check_unchanged(before, setup.config)
@@ -122,7 +125,7 @@ def _message(trainer: Trainer, why: str) -> str:
         patience=training.patience,
         best_step=best,
         max_bad_steps=training.max_bad_steps,
-        best_checkpoint=f"The best checkpoint is that of step {best}." if best else "There is no checkpoint yet.",
+        best_checkpoint=f"The best checkpoint is at step {best}." if best else "There is no checkpoint yet.",
     )
     scored = why not in ("interrupted", "stopped") and math.isfinite(trainer.validation.best_loss)
     return f"{message} {cut_short(trainer.setup)}".strip() if scored else message

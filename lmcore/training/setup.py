@@ -70,7 +70,7 @@ class Setup:
             if state[name] != now:
                 raise LmError(
                     f"The {name.removesuffix('_hash')} is not the one this run was trained on.",
-                    "Put the old text back, or start a new run.",
+                    "Restore the original text, or start a new run.",
                 )
 
 
@@ -102,7 +102,7 @@ def prepare(config: Config, report: Callable[[int, int, str], None] | None = Non
     total_steps = steps_in_all(config, batches.steps_per_epoch)
     if total_steps is None and not training.max_minutes and not training.patience:
         raise UsageError(
-            "Nothing says when the run ends.",
+            "The run has no stopping condition.",
             "Set training.max_steps, training.epochs, training.max_minutes or training.patience.",
         )
     require_end(config.schedule, total_steps)
@@ -123,14 +123,14 @@ def new_model(setup: Setup) -> LanguageModel:
         asked = config.tokenizer.kind
         if asked in ("gpt1", "gpt2") and tokenizer.kind != asked and matched_by_row(source):
             raise LmError(
-                f"{source} has a row for each token of {asked}, and this run has another tokenizer in its place.",
+                f"{source} has a row for each token of {asked}, but this run uses a different tokenizer.",
                 RANDOM_INSTEAD,
             )
         tokens = [tokenizer.token(token_id) for token_id in range(tokenizer.vocab_size)]
         filled = apply_pretrained_embedding(model, source, tokens, pad_first=config.tokenizer.pad_first)
         if filled.rows < len(tokens) - config.tokenizer.pad_first:
             setup.data.warnings.append(
-                f"{source} has vectors for {filled.rows:,} of {len(tokens):,} tokens; the others start random."
+                f"{source} has vectors for {filled.rows:,} of {len(tokens):,} tokens; the others start at random."
             )
         setup.data.substitutions.extend(filled.substitutions)
     return model

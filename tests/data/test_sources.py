@@ -94,7 +94,7 @@ def test_a_missing_test_split_is_cut_from_the_end_of_train(tmp_path: Path) -> No
         == TEXT
     )
     assert len(data.splits["test"].tokens) == pytest.approx(0.05 * len(TEXT), rel=0.1)
-    assert any("brings no test split" in warning for warning in data.warnings)
+    assert any("has no test split" in warning for warning in data.warnings)
 
 
 @given(st.lists(st.text(alphabet="aé日🙂\n ", max_size=30), min_size=1), st.integers(0, 60), st.integers(0, 60))

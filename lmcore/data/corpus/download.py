@@ -93,7 +93,7 @@ def _download(name: str, file: Download, path: Path, report: _Progress) -> None:
             return
     raise OutOfReachError(
         f"{name} could not be downloaded ({'; '.join(problems)}).",
-        "Put it into a folder of $LM_DATA, or train on your own text with --data PATH.",
+        "Put it in a folder listed in $LM_DATA, or train on your own text with --data PATH.",
     )
 
 

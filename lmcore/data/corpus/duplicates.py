@@ -44,8 +44,8 @@ class DuplicateLines:
     def warnings(self) -> list[str]:
         """One sentence for each pair of splits that share lines."""
         return [
-            f"{len(lines)} of {len(self.held[split])} different long lines of the {_TITLES[split]} text are also in "
-            f"the {_TITLES.get(other, 'training')} text: scores on them look better than they are."
+            f"{len(lines)} of {len(self.held[split])} distinct long lines of the {_TITLES[split]} text also occur in "
+            f"the {_TITLES.get(other, 'training')} text: scores on these lines are too optimistic."
             for (split, other), lines in self.shared.items()
             if lines
         ]

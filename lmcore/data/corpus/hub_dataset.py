@@ -28,7 +28,7 @@ _SPLIT = re.compile(r"(?:partial-)?(?:train|validation|valid|val|dev|test)")
 
 @dataclass(frozen=True)
 class HubDataset:
-    """A data set in the cache.
+    """A dataset in the cache.
 
     Attributes:
         folder: SPLIT/NUMBER.parquet.
@@ -52,7 +52,7 @@ def downloaded_dataset(name: str, cache: Path) -> HubDataset | None:
 
 
 def downloaded_names(cache: Path) -> list[str]:
-    """Names under which data sets were downloaded."""
+    """Names under which datasets were downloaded."""
     records = sorted((cache / "corpora" / "hub").glob("*.json"))
     names = [known["name"] for record in records if (known := _recorded(record))]
     return [name for name in names if downloaded_dataset(name, cache)]
@@ -101,7 +101,7 @@ def _parts(name: str) -> tuple[str, str, str]:
     match = _NAME.fullmatch(name)
     if match is None or ".." in name:
         raise UsageError(
-            f"'{name}' is not a valid name of a Hugging Face data set.",
+            f"'{name}' is not a valid name of a Hugging Face dataset.",
             "Use hf:OWNER/NAME, or hf:OWNER/NAME:CONFIGURATION:COLUMN.",
         )
     return match["repository"], match["first"] or "", match["second"] or ""
