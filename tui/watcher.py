@@ -21,7 +21,7 @@ ENDED_TEXT = {
     "finished": "finished",
     "stopped": "stopped",
     "crashed": "ended with an error or its process died",
-    "stale": "has been silent for a minute",
+    "stale": "has not reported for a minute",
 }
 ALARMS = {"nan": "warning", "divergence": "error", "plateau": "warning", "overfit": "warning", "disk": "error"}
 """Warnings that are worth a toast, and how loud."""

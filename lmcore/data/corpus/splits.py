@@ -90,9 +90,8 @@ def split_texts(corpus: Corpus, config: DataConfig, cache: Path) -> SplitTexts:
     splits = {name: TextSplit(source, 0, scans[name].size, many, by_line) for name, source in corpus.texts.items()}
     warnings = []
     if corpus.left_out:
-        warnings.append(
-            f"{corpus.left_out} text files in {corpus.where} were ignored: their names do not match any split."
-        )
+        files = "file" if corpus.left_out == 1 else "files"
+        warnings.append(f"Ignored {corpus.left_out} text {files} in {corpus.where}: not named after a split.")
     if left_out := sum(found.left_out for found in scans.values()):
         warnings.append(
             f"Project Gutenberg's header and license ({human_bytes(left_out)}) were removed from {corpus.name}; "
