@@ -46,7 +46,7 @@ def test_a_table_of_another_tokenizers_rows_is_refused(tmp_path: Path, configure
     config = configure()
     setup = prepare(config)
     asked = config.with_settings({"tokenizer.kind": "gpt1", "model.embedding": str(tmp_path / "embeddings.npz")})
-    with pytest.raises(LmError, match="another tokenizer in its place") as caught:
+    with pytest.raises(LmError, match="this run uses a different tokenizer") as caught:
         new_model(replace(setup, config=asked))
     assert "model.embedding=random" in caught.value.hint
 
