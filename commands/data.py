@@ -26,7 +26,7 @@ def list_all(*, as_json: bool) -> None:
         return
     headings = [
         Column("corpus"),
-        Column("here"),
+        Column("local"),
         Column("kind"),
         Column("size", number=True),
         Column("splits"),

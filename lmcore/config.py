@@ -435,8 +435,8 @@ class Control:
     (lmcore/sampling.py).
 
     Attributes:
-        label: its name beside the slider.
-        bar: lowest value, highest value and step of its slider; None: it is no number and has none.
+        label: its label beside the slider.
+        bar: lowest value, highest value and step of its slider; None: it is not a number and has no slider.
         most: the highest value that may be typed into the slider, if that is above the bar.
         off: the value that switches it off; None: it cannot be switched off.
     """

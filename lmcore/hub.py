@@ -50,7 +50,7 @@ def cached_file(repository: str, name: str) -> Path | None:
 
 
 def parquet_files(repository: str) -> dict[str, int]:
-    """The Parquet files that the Hub made of a data set, CONFIG/SPLIT/NUMBER.parquet, and their bytes.
+    """The Parquet files into which the Hub converted a dataset, CONFIG/SPLIT/NUMBER.parquet, and their bytes.
 
     Raises:
         OutOfReachError: as `hub_file`.

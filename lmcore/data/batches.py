@@ -22,7 +22,7 @@ class Batch:
     Attributes:
         x: [B, T] int64.
         y: [B, T] int64; -100 where nothing is scored.
-        carry: row b goes on where row b of the batch before ended, so a recurrent state is carried over.
+        carry: row b continues where row b of the previous batch ended, so a recurrent state is carried over.
         tokens: targets scored.
     """
 

@@ -70,7 +70,7 @@ def corpus_at_hand(config: Config, cache_dir: Path | None = None) -> Corpus | No
     """The config's corpus, in the form that its tokenizer needs; None if it has to be downloaded first.
 
     Raises:
-        LmError, UsageError: as `load_data`, for what is no corpus at all.
+        LmError, UsageError: as `load_data`, if there is no such corpus.
     """
     return _found(in_its_tokens(config), None, cache_dir or default_cache())
 

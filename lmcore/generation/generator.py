@@ -88,14 +88,14 @@ class TextGenerator:
         alternate: `GeneratedToken.sample` says to which each belongs.
 
         A text ends after `settings.max_new_tokens`, with its `settings.max_new_words`-th word, before a stop text, or
-        with the tokenizer's end-of-text token; a word tokenizer's `<eos>` is a line break and ends nothing. Padding and
-        ids that the tokenizer does not have are never drawn.
+        with the tokenizer's end-of-text token; a word tokenizer's `<eos>` is a line break and does not end the text.
+        Padding and ids that the tokenizer does not have are never drawn.
 
         Args:
             prompt: may be empty: the text then starts after an end-of-text token or a line break.
             settings: defaults to the checkpoint's own.
             num_samples: how many texts, at least 1.
-            cancelled: asked before each token is computed; once it says True, nothing more is.
+            cancelled: called before each token is computed; generation stops once it returns True.
             alternatives: how many of the most likely tokens each generated token lists.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Weights of `transformers`' GPT-2 and GPT-1 in this house's names.
+"""Weights of `transformers`' GPT-2 and GPT-1 under the parameter names of `lmcore`.
 
 Their linear layers are `Conv1D`, which stores [in, out] where `nn.Linear` stores [out, in]. Everything else is a matter
 of names.
@@ -58,7 +58,7 @@ def from_gpt2_state_dict(
     Args:
         tensors: its state dict; names with or without the `transformer.` before them.
         n_head: heads, which no shape tells.
-        activation: this house's name of the MLP's nonlinearity.
+        activation: the name of the MLP's nonlinearity in `lmcore`.
         norm_eps: the norms' epsilon.
         tied: `tie_word_embeddings`; None: the output is tied unless there is an `lm_head` that differs from the
             embedding.
@@ -160,7 +160,7 @@ def _scale_queries(block: nn.Module, factor: float) -> None:
 
 
 def _rename(name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
-    """This house's name and layout, or None for what is no weight (causal masks, position ids) or a tied copy."""
+    """The name and layout in `lmcore`; None for what is not a weight (causal masks, position ids) or a tied copy."""
     name = name.removeprefix("transformer.")
     if name in OUTER_NAMES:
         return OUTER_NAMES[name], tensor

@@ -98,7 +98,7 @@ class RandomStreams:
         return states
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`; a device that the state was not taken on keeps its own stream."""
+        """Continue from `state`; a device that the state was not taken on keeps its own stream."""
         torch.set_rng_state(state["cpu"].cpu())
         if self._device.type != "cpu" and self._device.type in state:
             module = torch.get_device_module(self._device)

@@ -52,12 +52,12 @@ def final_scores(
     cancelled: Callable[[], bool],
 ) -> FinalScores:
     """Score the best checkpoint on the test split, and on validation if training looked at a part of it only; write
-    the `eval` events, and a warning if the two lie far apart.
+    the `eval` events, and a warning if the two are far apart.
 
     Args:
         best_loss: the validation loss that made it the best.
         progress: gives `step`, `epoch`, `tokens` and `seconds` of an event written now.
-        cancelled: asked before each batch; what has been scored until then is kept.
+        cancelled: called before each batch; what has been scored until then is kept.
     """
     scores = scores_so_far(setup, best_loss)
     splits = final_tokens(setup)

@@ -34,17 +34,17 @@ MESSAGES = {
 
 
 def train(setup: Setup, run: Run, *, resume: bool = False, report: Report | None = None) -> dict[str, Any]:
-    """Train `run` as its `setup` (from `prepare`) says, or go on from its last checkpoint with `resume`.
+    """Train `run` as its `setup` (from `prepare`) says, or continue it from its last checkpoint with `resume`.
 
     `report` gets every event of the run; and while a split is scored, `{"kind": "scoring", ...}` (see
-    `Journal.scoring`), which is no event of the run.
+    `Journal.scoring`), which is not an event of the run.
 
     Returns:
         The summary (docs/training.md), and beside it `why` the run ended and `signal`, the number of the signal that
         interrupted it or None. Losses are nats per token; what is not known is None.
 
     Raises:
-        UsageError: what was asked for is not possible, found before anything is written.
+        UsageError: the request is not valid; nothing has been written.
         LmError: the work failed; a `finish` event says why, and checkpoints written before are kept.
     """
     if run.is_active():

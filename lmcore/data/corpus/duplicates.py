@@ -1,4 +1,4 @@
-"""Lines that stand in two splits: a model tested on what it learned by heart looks better than it is."""
+"""Lines that occur in two splits: a model tested on text that it has memorized looks better than it is."""
 
 from __future__ import annotations
 

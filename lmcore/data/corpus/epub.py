@@ -28,7 +28,7 @@ def epub_chapters(path: Path) -> Iterator[str]:
     """The text of each document of the spine, in reading order.
 
     Raises:
-        LmError: it is no EPUB, damaged, protected, or larger than `LARGEST_BOOK`.
+        LmError: it is not an EPUB, is damaged or protected, or is larger than `LARGEST_BOOK`.
     """
     try:
         with zipfile.ZipFile(path) as book:

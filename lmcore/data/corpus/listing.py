@@ -84,8 +84,8 @@ def add_corpus(name: str, path: Path | str, cache_dir: Path | None = None) -> Co
     """Give a path a name that `--data` understands.
 
     Raises:
-        UsageError: a name that is none, or that is taken.
-        LmError: the path holds no text.
+        UsageError: the name is not valid, or it is taken.
+        LmError: the path contains no text.
     """
     cache = cache_dir or default_cache()
     if not _NAME.fullmatch(name):
@@ -108,7 +108,7 @@ def fetch_corpus(name: str, report: Report | None = None, cache_dir: Path | None
     """Download a public corpus into the cache, unless it is there or in `$LM_DATA`; where it lies.
 
     Raises:
-        UsageError: it has no public home.
+        UsageError: it is not in the catalogue.
         OutOfReachError: no network, or a wrong checksum.
         LmError: a full disk.
     """

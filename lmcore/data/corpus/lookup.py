@@ -60,8 +60,8 @@ class Corpus:
 def find_corpus(name: str, reading: Reading | None = None, cache_dir: Path | None = None) -> Corpus | None:
     """The corpus of this name or path; None when it is known but has to be downloaded first.
 
-    A name is looked up among the embedded and added corpora, in the folders of `$LM_DATA`, then in the cache; what is
-    none of these is a path. A public corpus of which only the published token files are here is those.
+    A name is looked up among the embedded and added corpora, in the folders of `$LM_DATA`, then in the cache; anything
+    else is a path. If only the published token files of a public corpus are here, they are the corpus.
 
     Raises:
         UsageError: there is no such name or path.
