@@ -72,7 +72,7 @@ class DataConfig(Section):
     )
     strip_lines: bool = Field(
         False,
-        description="Strip whitespace at the ends of each line, drop blank lines, and tokenize each line by itself, "
+        description="Strip whitespace at the ends of each line, drop blank lines, and tokenize each line separately, "
         "without its newline.",
     )
     val_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
