@@ -318,8 +318,8 @@ class Trainer:
         if self.bad_steps.news():
             self.journal.warn(
                 "nan",
-                f"{self.bad_steps.skipped} steps so far had a loss or a gradient that was not finite. "
-                "They were skipped; the weights are not affected.",
+                f"Steps skipped so far because the loss or the gradient was not finite: {self.bad_steps.skipped}. "
+                "The weights are not affected.",
             )
 
     def progress(self) -> dict[str, float]:

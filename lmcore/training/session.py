@@ -24,7 +24,7 @@ from lmcore.training.setup import Setup, new_model
 MESSAGES = {
     "done": "The run reached its last step.",
     "max_minutes": "The run reached its time limit.",
-    "early_stopping": "The validation loss has not improved for {patience} evaluations. "
+    "early_stopping": "The validation loss has stopped improving (training.patience = {patience}). "
     "The best checkpoint is at step {best_step}.",
     "stopped": "Stopped on request. Everything is saved.",
     "interrupted": "Interrupted. Everything is saved.",
