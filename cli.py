@@ -35,24 +35,24 @@ app.add_typer(data_app, name="data")
 
 RunName = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="The name of a run, or the path of its folder.", autocompletion=complete_run),
+    typer.Argument(metavar="RUN", help="Name of a run, or path to its folder.", autocompletion=complete_run),
 ]
 RunOption = Annotated[
     str | None,
     typer.Option(
         "--run",
         metavar="R",
-        help="The name of a run, or the path of a run or checkpoint folder (default: the newest run).",
+        help="Name of a run, or path to a run or checkpoint folder (default: the newest run).",
         autocompletion=complete_run,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Preset = Annotated[
     str,
     typer.Option(
         "--preset",
         metavar="P",
-        help="The preset or .toml file to start from.",
+        help="Preset or .toml file to start from.",
         autocompletion=complete_preset,
     ),
 ]
@@ -61,7 +61,7 @@ Corpus = Annotated[
     typer.Option(
         "--data",
         metavar="D",
-        help="A corpus by name, hf:OWNER/NAME, or a path: text, EPUB, HTML, JSONL, Parquet, folder, glob, .npz, .bin.",
+        help="Name of a corpus, hf:OWNER/NAME, or a path: text, EPUB, HTML, JSONL, Parquet, folder, glob, .npz, .bin.",
         autocompletion=complete_corpus,
     ),
 ]
@@ -70,13 +70,15 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="SECTION.KEY=VALUE",
-        help="Change one setting; may be repeated.",
+        help="Change a setting; may be repeated.",
         autocompletion=complete_setting,
     ),
 ]
 Offline = Annotated[
     bool,
-    typer.Option("--offline", help="Use no network: replace what would be downloaded by what is here, and say so."),
+    typer.Option(
+        "--offline", help="Do not use the network; replace downloads with local substitutes and report each one."
+    ),
 ]
 Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 Which = Annotated[
@@ -89,7 +91,7 @@ def root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the full traceback of an error; works after any command too.")
+        bool, typer.Option("--debug", help="Show the full traceback of an error; may also be given after any command.")
     ] = False,
 ) -> None:
     """Train small and medium language models on your own text, watch them learn, compare them, and generate text."""
@@ -109,14 +111,14 @@ def train(
         typer.Option(
             "--preset",
             metavar="P",
-            help="The preset or .toml file to start from (default: quick).",
+            help="Preset or .toml file to start from (default: quick).",
             autocompletion=complete_preset,
         ),
     ] = None,
     data: Corpus = None,
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="R", help="The name of the new run (default: the preset's name and a number)."),
+        typer.Option("--run", metavar="R", help="Name of the new run (default: the preset's name and a number)."),
     ] = None,
     resume: Annotated[
         str | None,
@@ -158,19 +160,17 @@ def train(
 @app.command(cls=SamplerCommand)
 def generate(
     context: typer.Context,
-    prompt: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="The text to continue; - reads it from standard input.")
-    ],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="Text to continue; - reads it from standard input.")],
     run: RunOption = None,
     checkpoint: Which = None,
     device: Device = None,
-    num_samples: Annotated[int, typer.Option(metavar="INTEGER", min=1, help="Number of texts.")] = 1,
+    num_samples: Annotated[int, typer.Option(metavar="INTEGER", min=1, help="Number of texts to generate.")] = 1,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Do not make control characters visible; for pipes and files only.")
+        bool, typer.Option("--raw", help="Print control characters unchanged; for pipes and files only.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Generate text with a trained model. Prints it token by token, after the prompt."""
+    """Generate text with a trained model. Prints the prompt and its continuation, token by token."""
     from commands.generate import continue_prompt
 
     given = given_options(context)
@@ -189,7 +189,7 @@ def evaluate(
             "--stride",
             metavar="N",
             min=0,
-            help="Tokens scored per window, the rest is context (0: the whole window). Smaller: more context, slower.",
+            help="Tokens scored per window; the rest is context (0: score all). Smaller: more context, but slower.",
         ),
     ] = None,
     settings: Annotated[
@@ -199,7 +199,7 @@ def evaluate(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Score a split with a trained model. Every token counts exactly once."""
+    """Evaluate a trained model on a split. Scores every token exactly once."""
     from commands.evaluate import score_split
 
     options = {"eval.stride": stride, "training.device": device}
@@ -221,11 +221,11 @@ def compare(
         ),
     ] = None,
     x: Annotated[
-        str, typer.Option("--x", metavar="AXIS", help="Draw the curves over epoch, time, step or tokens.")
+        str, typer.Option("--x", metavar="AXIS", help="The x-axis of the curves: epoch, time, step or tokens.")
     ] = "epoch",
     json: Json = False,
 ) -> None:
-    """Set runs side by side. One table, the settings that differ, their curves, and their texts."""
+    """Compare runs. Shows a table, the settings that differ, the curves and, with --prompt, generated texts."""
     from commands.compare import compare_runs
 
     compare_runs(runs, prompt, x, given_options(context), as_json=json)
@@ -236,11 +236,11 @@ def control(
     run: RunName,
     action: Annotated[str, typer.Argument(metavar="ACTION", help="pause, resume, checkpoint or stop.")],
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the run to answer.")
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the run to respond.")
     ] = 60.0,
     json: Json = False,
 ) -> None:
-    """Pause, resume or stop a run, or make it save a checkpoint. Waits for the answer."""
+    """Pause, resume or stop a run, or save a checkpoint. Waits for the run to respond."""
     from commands.control import send_request
 
     send_request(run, action, timeout, as_json=json)
@@ -251,7 +251,7 @@ def watch(
     run: RunName,
     once: Annotated[bool, typer.Option("--once", help="Print the current state and exit.")] = False,
 ) -> None:
-    """Follow a run as plain text. For logs and screen readers; ends when the run ends."""
+    """Follow a run as plain text. For logs and screen readers; exits when the run ends."""
     from commands.watch import follow_run
 
     follow_run(run, once=once)
@@ -259,7 +259,7 @@ def watch(
 
 @app.command()
 def tui(run: RunOption = None) -> None:
-    """Open the screens: Watch, Presets, Generate, Compare and Machine."""
+    """Open the full-screen interface. Its screens are Watch, Presets, Generate, Compare and Machine."""
     from commands.tui import open_screens
 
     raise typer.Exit(open_screens(run))
@@ -275,7 +275,7 @@ def lr_find(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Find a learning rate. Raises it step by step, draws the loss over it, and suggests a peak."""
+    """Find a learning rate. Raises the rate step by step, plots the loss against it, and suggests a peak rate."""
     from commands.lr_find import find_lr
 
     find_lr(preset, data, settings or [], steps, device, offline=offline, as_json=json)
@@ -283,14 +283,14 @@ def lr_find(
 
 @presets_app.callback()
 def presets_root(context: typer.Context, json: Json = False) -> None:
-    """Ready-made settings: list, show or copy them."""
+    """List, show or copy presets, which are ready-made settings."""
     if context.invoked_subcommand is None:
         presets_list(json)
 
 
 @presets_app.command(name="list")
 def presets_list(json: Json = False) -> None:
-    """All presets, one line each."""
+    """List all presets."""
     from commands import presets
 
     presets.list_all(as_json=json)
@@ -299,11 +299,11 @@ def presets_list(json: Json = False) -> None:
 @presets_app.command(name="show")
 def presets_show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A preset or a .toml file.", autocompletion=complete_preset)
+        str, typer.Argument(metavar="NAME", help="Name of a preset, or a .toml file.", autocompletion=complete_preset)
     ],
     json: Json = False,
 ) -> None:
-    """One preset: its notes, its parameters and every setting."""
+    """Show a preset: its notes, parameters and settings."""
     from commands import presets
 
     presets.show(name, as_json=json)
@@ -312,9 +312,9 @@ def presets_show(
 @presets_app.command(name="copy")
 def presets_copy(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A preset or a .toml file.", autocompletion=complete_preset)
+        str, typer.Argument(metavar="NAME", help="Name of a preset, or a .toml file.", autocompletion=complete_preset)
     ],
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The new .toml file; - for stdout.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The new .toml file; - for standard output.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
 ) -> None:
     """Copy a preset to a commented TOML file of your own. Train it with `lm train --preset FILE`."""
@@ -325,14 +325,14 @@ def presets_copy(
 
 @runs_app.callback()
 def runs_root(context: typer.Context, json: Json = False) -> None:
-    """Runs: list, show, rename or remove them."""
+    """List, show, rename or delete runs."""
     if context.invoked_subcommand is None:
         runs_list(json)
 
 
 @runs_app.command(name="list")
 def runs_list(json: Json = False) -> None:
-    """All runs with their state, newest last."""
+    """List all runs with their states, newest last."""
     from commands import runs
 
     runs.list_all(as_json=json)
@@ -340,7 +340,7 @@ def runs_list(json: Json = False) -> None:
 
 @runs_app.command(name="show")
 def runs_show(run: RunName, json: Json = False) -> None:
-    """One run: its state, figures, checkpoints, curves and settings."""
+    """Show a run: its state, metrics, checkpoints, curves and settings."""
     from commands import runs
 
     runs.show(run, as_json=json)
@@ -370,14 +370,14 @@ def runs_rm(
 
 @data_app.callback()
 def data_root(context: typer.Context, json: Json = False) -> None:
-    """Corpora: list, show, add, download or remove them."""
+    """List, show, add, download or remove corpora."""
     if context.invoked_subcommand is None:
         data_list(json)
 
 
 @data_app.command(name="list")
 def data_list(json: Json = False) -> None:
-    """All corpora, and which of them are on this machine."""
+    """List all corpora, and whether each is on this machine."""
     from commands import data
 
     data.list_all(as_json=json)
@@ -385,10 +385,12 @@ def data_list(json: Json = False) -> None:
 
 @data_app.command(name="show")
 def data_show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A corpus, or a path.", autocompletion=complete_corpus)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of a corpus, or a path.", autocompletion=complete_corpus)
+    ],
     json: Json = False,
 ) -> None:
-    """One corpus: its location, its splits and its first lines."""
+    """Show a corpus: its location, its splits and its first lines."""
     from commands import data
 
     data.show(name, as_json=json)
@@ -397,7 +399,7 @@ def data_show(
 @data_app.command(name="add")
 def data_add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.")],
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A text file, or a folder of them.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A text file, or a folder of text files.")],
 ) -> None:
     """Register a file or folder of your own under a name."""
     from commands import data
@@ -407,7 +409,7 @@ def data_add(
 
 @data_app.command(name="fetch")
 def data_fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A corpus.", autocompletion=complete_corpus)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a corpus.", autocompletion=complete_corpus)],
 ) -> None:
     """Download a corpus and verify its checksum."""
     from commands import data
@@ -417,10 +419,10 @@ def data_fetch(
 
 @data_app.command(name="rm")
 def data_rm(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A corpus.", autocompletion=complete_corpus)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a corpus.", autocompletion=complete_corpus)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove an added name or a downloaded corpus. Your own files stay."""
+    """Remove an added name or a downloaded corpus. Your own files are kept."""
     from commands import data
 
     data.remove(name, sure=yes)

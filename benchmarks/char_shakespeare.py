@@ -99,20 +99,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nanogpt", type=Path, required=True, metavar="DIR")
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=RECIPE["max_iters"], help="of the peer")
+    parser.add_argument("--steps", type=int, default=RECIPE["max_iters"], help="training steps of the peer")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="SECTION.KEY=VALUE",
-        help="another setting of ours; may be repeated",
+        help="change a setting of our run; may be repeated",
     )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     path = locate("tinyshakespeare")
     if path is None:
-        parser.error("tinyshakespeare is in no folder of LM_DATA; `lm data fetch tinyshakespeare` downloads it")
+        parser.error("no folder of LM_DATA contains tinyshakespeare; `lm data fetch tinyshakespeare` downloads it")
     text = path.read_text(encoding="utf-8")
     environment = os.environ | {"OMP_NUM_THREADS": str(arguments.threads)}
     for _ in range(arguments.repeats):

@@ -58,9 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--tokenizer", default="bpe", choices=("char", "word", "bpe", "gpt2"))
-    parser.add_argument(
-        "--folder", type=Path, help="where the text and the token files are written, for the time of the run"
-    )
+    parser.add_argument("--folder", type=Path, help="folder for the text and the token files during the benchmark")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--encode", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -28,7 +28,7 @@ def letters_tokenizer() -> Tokenizer:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=5, help="timed texts of each")
+    parser.add_argument("--pairs", type=int, default=5, help="timed texts per side")
     parser.add_argument("--new", type=int, default=NEW, help="tokens to generate")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")

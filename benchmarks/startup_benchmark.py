@@ -49,7 +49,7 @@ def seconds(command: list[str], environment: dict[str, str], repeats: int) -> li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=15, help="process starts of each command")
+    parser.add_argument("--repeats", type=int, default=15, help="process starts per command")
     parser.add_argument("--runs", type=int, default=20, help="runs in the folder that `lm runs` lists")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -148,10 +148,10 @@ def load(path: Path) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)} (default: all)")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"any of {', '.join(ROWS)} (default: all)")
     parser.add_argument("--nanogpt", type=Path, metavar="DIR")
     parser.add_argument("--examples", type=Path, metavar="DIR")
-    parser.add_argument("--pairs", type=int, default=0, help="timed steps of each (default: by row)")
+    parser.add_argument("--pairs", type=int, default=0, help="timed steps per side (default: depends on the row)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -99,8 +99,8 @@ def main() -> None:
         print(json.dumps({"attached_percent": found, "median": median, "target": TARGET_PERCENT}))
     else:
         each = ", ".join(f"{percent:.1f}" for percent in found)
-        print(f"tokens/s with the screen attached: {median:.1f} % of those without it")
-        print(f"each: {each}; target: {TARGET_PERCENT:g} %")
+        print(f"tokens/s with the screen attached: {median:.1f}% of those without it")
+        print(f"each: {each}; target: {TARGET_PERCENT:g}%")
 
 
 if __name__ == "__main__":

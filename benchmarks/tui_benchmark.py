@@ -248,7 +248,7 @@ def measure(work: Path, runs: int, events: int) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--events", type=int, default=10_000, help="events in each run")
     options = parser.parse_args()

@@ -62,7 +62,7 @@ def measure(work: Path, columns: int) -> list[float]:
         terminal.read_until(names[-1].encode())
         terminal.settle(1.0)
         os.write(terminal.fd, b"\r")
-        terminal.read_until("writing …".encode())
+        terminal.read_until("generating …".encode())
         terminal.settle(3.0)
         return [typed(terminal, letter) for letter in LETTERS]
     finally:
@@ -86,7 +86,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--columns", type=int, default=2)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="lm-generate-"))
     try:

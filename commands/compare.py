@@ -102,7 +102,7 @@ def _find_all(names: list[str]) -> list[Run]:
         if not there:
             raise UsageError(f"No run matches {name}.", "`lm runs` lists all runs.")
         if missing := [each for each in expanded if each not in known]:
-            note(f"note: there is no run {', '.join(missing)}; comparing the others.")
+            note(f"note: skipped {', '.join(missing)}: no such run.")
         found += [find_run(each) for each in there]
     return list({run.path: run for run in found}.values())
 
@@ -227,7 +227,7 @@ def _generate_all(runs: list[Run], prompt: str, settings: GenerationConfig) -> d
     texts = {}
     for run in runs:
         if not run.checkpoints():
-            note(f"note: {run.name} has no checkpoint yet, so it generates no text.")
+            note(f"note: {run.name} has no checkpoint yet, so it cannot generate text.")
             continue
         generator = load_generator(checkpoint_of(run))
         for notice in generator.notices(prompt):

@@ -32,8 +32,8 @@ def send_request(name: str, action: str, timeout: float, *, as_json: bool) -> No
     answer = _await_answer(tail, request, timeout)
     if answer is None:
         raise LmError(
-            f"The run '{run.name}' did not answer within {timeout:g} s.",
-            f"The request remains in its directory; `lm watch {run.name}` shows when it is done.",
+            f"The run '{run.name}' did not respond within {timeout:g} s.",
+            f"The request is still pending; `lm watch {run.name}` shows when it is done.",
         )
     state, comment = answer.get("state"), harmless(str(answer.get("note") or ""), keep_newlines=False)
     if as_json:

@@ -23,7 +23,7 @@ def list_all(*, as_json: bool) -> None:
         return
     headings = [
         Column("corpus"),
-        Column("here"),
+        Column("local"),
         Column("kind"),
         Column("size", number=True),
         Column("splits"),
@@ -70,7 +70,7 @@ def show(name: str, *, as_json: bool) -> None:
 def add(name: str, path: Path) -> None:
     """Give a path a name."""
     corpus = add_corpus(name, path)
-    note(f"{corpus.name} is now {harmless(corpus.where, keep_newlines=False)}: use it with --data {corpus.name}")
+    note(f"added {corpus.name} ({harmless(corpus.where, keep_newlines=False)}): use it with --data {corpus.name}")
 
 
 def fetch(name: str) -> None:

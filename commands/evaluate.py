@@ -83,7 +83,7 @@ def _config(folder: Path, corpus: str | None) -> Config:
     """The settings of the run that the checkpoint belongs to, with the text asked for."""
     stored = folder.resolve().parent / "config.toml"
     if not stored.is_file() and corpus is None:
-        raise UsageError(f"{folder} is not in a run's folder, so its text is not known.", "Name a text with --data.")
+        raise UsageError(f"{folder} is not in a run's folder, so its text is unknown.", "Choose a text with --data.")
     config = Config.from_file(stored) if stored.is_file() else Config()
     return config.with_settings({"data.corpus": corpus_setting(corpus)}) if corpus else config
 

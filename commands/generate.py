@@ -44,7 +44,7 @@ def continue_prompt(
     """
     if raw and sys.stdout.isatty():
         raise UsageError(
-            "--raw is for pipes and files: on a terminal, control characters could do harm.",
+            "--raw is for pipes and files only: control characters could harm a terminal.",
             "Leave it out, or redirect the output.",
         )
     check_options(given)

@@ -44,7 +44,7 @@ def find_lr(
     curve = Curve("smoothed training loss", found.rates, found.losses, validation=False, group=0)
     put_figure(
         [curve],
-        title="Loss while the learning rate rises",
+        title="Loss by learning rate",
         x_label="learning rate",
         y_label="nats per token",
         log_x=True,

@@ -64,7 +64,7 @@ def start_run(
                 return _train(setup, run, resume=False, as_json=as_json)
     except BaseException as error:
         if (run is None or discard_untrained(run)) and not isinstance(error, Exception):
-            note("Interrupted before the first step: no run was kept.")
+            note("Interrupted before the first step: the run was not kept.")
         raise
 
 
@@ -77,7 +77,8 @@ def continue_run(
     for option, value in refused.items():
         if value is not None:
             raise UsageError(
-                f"{option} cannot be given with --resume: the run keeps its own.", "Leave it out, or start a new run."
+                f"{option} cannot be combined with --resume: the run keeps its own value.",
+                "Leave it out, or start a new run.",
             )
     run = find_run(name)
     if run.is_active():

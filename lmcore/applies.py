@@ -1,4 +1,4 @@
-"""Conditions on a setting: with which other settings it has an effect. They stand in the setting's own field."""
+"""Conditions on a setting: the other settings with which it has an effect. They are declared in the setting's field."""
 
 from __future__ import annotations
 

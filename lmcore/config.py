@@ -73,14 +73,14 @@ class DataConfig(Section):
     )
     strip_lines: bool = Field(
         False,
-        description="Strip white space at the ends of each line, drop blank lines, and tokenize each line by itself, "
+        description="Strip whitespace at the ends of each line, drop blank lines, and tokenize each line separately, "
         "without its newline.",
     )
     val_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.05, description="Fraction of the text used for validation, if the corpus has no splits of its own."
     )
     test_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
-        0.05, description="Fraction of the text used for the test, if the corpus has no splits of its own."
+        0.05, description="Fraction of the text used for testing, if the corpus has no splits of its own."
     )
     split_at: Literal["line", "character"] = Field(
         "line",
@@ -115,7 +115,7 @@ class TokenizerConfig(Section):
         0, description="Vocabulary size of a BPE (0: 8192); largest vocabulary of a word tokenizer (0: no limit)."
     )
     min_frequency: Annotated[Positive, when("tokenizer.kind", "word", "char", "bpe")] = Field(
-        1, description="Rarer words or characters become <unk>; rarer pairs are not merged (bpe)."
+        1, description="Words or characters that occur less often become <unk>; pairs that do are not merged (bpe)."
     )
     lowercase: bool = Field(False, description="Convert the text to lowercase first (gpt1 always does).")
     pad_first: Annotated[bool, when("tokenizer.kind", "gpt1")] = Field(
@@ -131,7 +131,7 @@ class ModelConfig(Section):
 
     architecture: str = Field("transformer", description=help_for("model.architecture"))
     vocab_size: Count = Field(0, description="Rows of the token embedding (0: the tokenizer's vocabulary size).")
-    n_layer: Positive = Field(4, description="Number of layers (of a transformer: blocks).")
+    n_layer: Positive = Field(4, description="Number of layers (transformer: number of blocks).")
     n_embd: Positive = Field(128, description="Width of the embeddings and of a transformer's residual stream.")
     block_size: Positive = Field(
         64, description="Tokens in a training window: a transformer's context, a recurrent model's BPTT length."
@@ -157,7 +157,7 @@ class ModelConfig(Section):
     dropout: Probability = Field(0.0, description="Dropout between layers (recurrent) or on residual branches.")
     dropout_embedding: Probability = Field(
         0.0,
-        description="Dropout on the embedded input; of recurrent models: on whole words of the embedding (AWD-LSTM).",
+        description="Dropout on the embedded input; in recurrent models, on whole words of the embedding (AWD-LSTM).",
     )
     # Recurrent models.
     n_hidden: Annotated[Count, CELL] = Field(0, description="Hidden size of the recurrent layers (0: n_embd).")
@@ -266,7 +266,7 @@ class OptimizerConfig(Section):
     name: str = Field("adamw", description=help_for("optimizer.name"))
     lr: AboveZero = Field(1e-3, description="Peak learning rate.")
     momentum: Annotated[Fraction, when("optimizer.name", "momentum")] = Field(
-        0.9, description="Momentum: the share of the previous step that is kept."
+        0.9, description="Momentum: the fraction of the previous step that is kept."
     )
     beta1: Annotated[Probability, when("optimizer.name", "betas")] = Field(
         0.9, description="Decay rate of the running mean of gradients (Adam)."
@@ -352,12 +352,12 @@ class TrainingConfig(Section):
     epochs: NonNegative = Field(0.0, description="Passes over the training split (0: no limit).")
     max_steps: Count = Field(0, description="Optimizer steps, counted from step 0 (0: no limit).")
     max_minutes: NonNegative = Field(
-        0.0, description="Minutes of the run, summed over all resumes; the final scores come on top (0: no limit)."
+        0.0, description="Time limit in minutes, summed over all resumes and without the final scores (0: no limit)."
     )
     eval_every: Count = Field(0, description="Steps between evaluations (0: once per epoch).")
     checkpoint_every: Count = Field(0, description="Steps between checkpoints (0: at each evaluation).")
     log_every: Positive = Field(10, description="Steps between points of the training curve.")
-    keep_checkpoints: Positive = Field(1, description="Checkpoints kept besides the best and the last one.")
+    keep_checkpoints: Positive = Field(1, description="Checkpoints kept in addition to the best and the last one.")
     seed: Count = Field(42, description="Random seed for initialization, batch order and dropout.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
@@ -432,8 +432,8 @@ class Control:
     (lmcore/sampling.py).
 
     Attributes:
-        label: its name beside the slider.
-        bar: lowest value, highest value and step of its slider; None: it is no number and has none.
+        label: its label beside the slider.
+        bar: lowest value, highest value and step of its slider; None: it is not a number and has no slider.
         most: the highest value that may be typed into the slider, if that is above the bar.
         off: the value that switches it off; None: it cannot be switched off.
     """
@@ -454,7 +454,7 @@ class GenerationConfig(Section):
         100, description="Maximum number of tokens to generate (0: no limit, if max_new_words is set)."
     )
     max_new_words: Annotated[Count, Control("max words", (0, 200, 5), most=20_000, off=0)] = Field(
-        0, description="Maximum number of whole words, separated by white space, to generate (0: no limit)."
+        0, description="Maximum number of whole words, separated by whitespace, to generate (0: no limit)."
     )
     temperature: Annotated[AboveZero, SAMPLED, Control("temperature", (0.05, 2.0, 0.05), most=100.0)] = Field(
         0.8, description="Sampling temperature: below 1 the text is more predictable, above 1 more random."
@@ -487,7 +487,7 @@ class GenerationConfig(Section):
     @model_validator(mode="after")
     def _ends(self) -> Self:
         if not self.max_new_tokens and not self.max_new_words:
-            raise ValueError("max_new_tokens and max_new_words are both 0, so that a text would never end")
+            raise ValueError("max_new_tokens and max_new_words are both 0, so the text would never end")
         return self
 
 
@@ -559,7 +559,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, str]:
         name, equals, value = assignment.partition("=")
         if not equals or not name.strip():
             raise UsageError(
-                f"'{assignment}' is not a setting.", "Write section.key=value, for example training.batch_size=64."
+                f"'{assignment}' is not a setting.", "Use section.key=value, for example training.batch_size=64."
             )
         settings[name.strip()] = value.strip()
     return settings
@@ -684,7 +684,7 @@ def _explain(error: ValidationError) -> UsageError:
     if first["type"] == "value_error":
         if isinstance(first["ctx"]["error"], UnknownNameError):
             return UsageError(str(first["ctx"]["error"]), first["ctx"]["error"].hint)
-        return UsageError(f"[{name}] does not fit: {first['ctx']['error']}.", "Change one of these settings.")
+        return UsageError(f"[{name}] is not valid: {first['ctx']['error']}.", "Change one of these settings.")
     context = first.get("ctx", {})
     bounds = {
         "ge": "at least {}",
@@ -696,8 +696,8 @@ def _explain(error: ValidationError) -> UsageError:
     }
     said = [text.format(context[key]) for key, text in bounds.items() if key in context]
     if first["type"] == "string_pattern_mismatch":
-        return UsageError(f"{name} = {first['input']!r} is not possible.", f"It can be: {setting_help(name)}")
+        return UsageError(f"{name} = {first['input']!r} is not valid.", f"Allowed values: {setting_help(name)}")
     wanted = " and ".join(said) if said else first["msg"].removeprefix("Input should be ").rstrip(".")
     return UsageError(
-        f"{name} = {first['input']!r} is not possible: it must be {wanted}.", setting_help(name) if "." in name else ""
+        f"{name} = {first['input']!r} is not valid: it must be {wanted}.", setting_help(name) if "." in name else ""
     )

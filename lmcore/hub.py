@@ -12,7 +12,7 @@ PATIENCE_SECONDS = 10.0
 INSTALL = "`pip install 'lm-tui[hub]'`"
 # Where the Hub keeps what it converted; see https://huggingface.co/docs/dataset-viewer/parquet.
 _PARQUET = "refs/convert/parquet"
-_OWN_FILES = "Download it elsewhere, and give its files with --data PATH."
+_OWN_FILES = "Download it on another machine, and pass its files with --data PATH."
 
 
 def hub_file(repository: str, name: str, otherwise: str) -> Path:
@@ -60,7 +60,7 @@ def client_is_installed() -> bool:
 
 
 def parquet_files(repository: str) -> dict[str, int]:
-    """The Parquet files that the Hub made of a data set, CONFIG/SPLIT/NUMBER.parquet, and their bytes.
+    """The Parquet files into which the Hub converted a dataset, CONFIG/SPLIT/NUMBER.parquet, and their bytes.
 
     Raises:
         OutOfReachError: as `hub_file`.

@@ -109,7 +109,7 @@ class SamplerOption:
     def _refusal(self, value: object) -> UsageError:
         off = "" if self.control.off is None else ", or off"
         return UsageError(
-            f"generation.{self.name} = {value!r} is not possible: it must be {_EXPECTED[self.kind]}{off}.", self.help
+            f"generation.{self.name} = {value!r} is not valid: it must be {_EXPECTED[self.kind]}{off}.", self.help
         )
 
 

@@ -96,7 +96,7 @@ class GpuMonitor:
             try:
                 count = int(self._nvml.nvmlDeviceGetCount())
             except self._nvml.NVMLError as error:
-                self._lose(f"The NVIDIA driver does not answer: {error}.")
+                self._lose(f"The NVIDIA driver does not respond: {error}.")
                 return GpuReport(reason=self._reason)
             if count == 0:
                 return GpuReport(reason="The NVIDIA driver reports no GPU.")

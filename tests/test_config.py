@@ -81,7 +81,7 @@ def test_differences_name_both_values() -> None:
         ("optimizer.lr=0", "must be above 0", "learning rate"),
         ("model.norm=batchnorm", "future", "settings"),
         ("model.n_head=3", "not a multiple of n_head 3", "settings"),
-        ("training.device=tpu", "'tpu' is not possible", "auto, cpu, cuda"),
+        ("training.device=tpu", "'tpu' is not valid", "auto, cpu, cuda"),
         ("generation.temperature=-1", "must be above 0", "predictable"),
     ],
 )

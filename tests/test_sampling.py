@@ -92,19 +92,19 @@ def test_a_length_that_is_asked_for_replaces_the_other_one() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"top_k": "hot"}, "generation.top_k = 'hot' is not possible: it must be a whole number, or off."),
+        ({"top_k": "hot"}, "generation.top_k = 'hot' is not valid: it must be a whole number, or off."),
         ({"top_k": 2.5}, "it must be a whole number, or off."),
         ({"top_k": True}, "it must be a whole number, or off."),
         ({"top_k": None}, "it must be a whole number, or off."),
         ({"top_k": float("inf")}, "it must be a whole number, or off."),
-        ({"temperature": "hot"}, "generation.temperature = 'hot' is not possible: it must be a number."),
+        ({"temperature": "hot"}, "generation.temperature = 'hot' is not valid: it must be a number."),
         ({"temperature": "off"}, "generation.temperature cannot be switched off."),
-        ({"temperature": 0}, "generation.temperature = 0.0 is not possible"),
+        ({"temperature": 0}, "generation.temperature = 0.0 is not valid"),
         ({"seed": "off"}, "generation.seed cannot be switched off."),
         ({"greedy": "perhaps"}, "it must be true or false, or off."),
         ({"greedy": 2}, "it must be true or false, or off."),
         ({"stop": [1]}, "it must be a string or a list of strings, or off."),
-        ({"top_p": 1.5}, "generation.top_p = 1.5 is not possible: it must be at most 1.0."),
+        ({"top_p": 1.5}, "generation.top_p = 1.5 is not valid: it must be at most 1.0."),
         ({"topk": 3}, "generation.topk"),
     ],
 )
@@ -176,5 +176,5 @@ def test_a_new_field_is_an_option_and_a_slider_without_another_line() -> None:
     assert done.returncode == 0, done.stderr
     assert "--typical-p FLOAT|off" in done.stdout
     assert "closest to the" in done.stdout
-    assert "--typical-p = 1.5 is not possible: it must be at most 1.0." in done.stderr
+    assert "--typical-p = 1.5 is not valid: it must be at most 1.0." in done.stderr
     assert '"typical_p": 0.35' in done.stdout.splitlines()[-1]

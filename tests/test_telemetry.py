@@ -152,7 +152,7 @@ def test_a_lost_driver_is_said_and_found_again() -> None:
     backend.answers["nvmlDeviceGetCount"] = pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
     report = monitor.read()
     assert report.gpus == ()
-    assert "does not answer" in report.reason
+    assert "does not respond" in report.reason
     del backend.answers["nvmlDeviceGetCount"]
     assert len(monitor.read().gpus) == 1
     assert backend.inits == 2

@@ -107,9 +107,7 @@ def checked_keys(keys: dict[str, str]) -> dict[str, str]:
     for action_id, key in keys.items():
         if action_id not in known:
             hint = did_you_mean(action_id, known, "docs/tui.md lists all actions.")
-            raise UsageError(
-                f"There is no action '{action_id}'; it is under \"keys\" in {state_dir() / 'tui.json'}.", hint
-            )
+            raise UsageError(f"\"keys\" in {state_dir() / 'tui.json'} contains an unknown action, '{action_id}'.", hint)
         if swallowed := SWALLOWED_KEYS & {part.strip() for part in key.split(",")}:
             raise UsageError(
                 f"The key '{min(swallowed)}' for '{action_id}' never reaches lm: tmux or the terminal uses it.",

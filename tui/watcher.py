@@ -21,12 +21,12 @@ ENDED_TEXT = {
     "finished": "finished",
     "stopped": "stopped",
     "crashed": "ended with an error or its process died",
-    "stale": "has been silent for a minute",
+    "stale": "has not reported for a minute",
 }
 ALARMS = {"nan": "warning", "divergence": "error", "plateau": "warning", "overfit": "warning", "disk": "error"}
 """Warnings that are worth a toast, and how loud."""
 MAX_FOLLOWED = 8
-"""Active runs that are read along although nobody chose them, for their toasts."""
+"""How many active runs are followed for their toasts although they are not on the chart."""
 
 
 @dataclass(frozen=True)

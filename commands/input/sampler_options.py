@@ -55,7 +55,7 @@ class SamplerCommand(TyperCommand):
 
     def default(self, option: SamplerOption) -> str:
         """What holds without the option, for the help."""
-        return "default: the run's own"
+        return "default: the run's setting"
 
 
 class SharedSamplerCommand(SamplerCommand):

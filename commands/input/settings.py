@@ -36,5 +36,5 @@ def offering_offline(*, keep_hint: bool = False) -> Iterator[None]:
         yield
     except OutOfReachError as error:
         again = shlex.join(["lm", *sys.argv[1:], "--offline"])
-        advice = f"`{harmless(again, keep_newlines=False)}` works without a network, with what is here."
+        advice = f"`{harmless(again, keep_newlines=False)}` works without a network, with local substitutes."
         raise OutOfReachError(error.message, f"{advice} {error.hint}" if keep_hint else advice) from None

@@ -44,7 +44,7 @@ def note_data(done: int, total: int, what: str) -> None:
     """Show the progress of a download or an encoding on a terminal, and nothing elsewhere."""
     if not is_terminal(sys.stderr):
         return
-    share = f"{100 * done // total:3d} %" if total else f"{done:,} bytes"
+    share = f"{100 * done // total:3d}%" if total else f"{done:,} bytes"
     text = "" if total and done >= total else clip(f"{share}  {harmless(what, keep_newlines=False)}", columns() - 1)
     sys.stderr.write(f"\r\x1b[2K{text}")
     sys.stderr.flush()

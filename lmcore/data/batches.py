@@ -20,7 +20,7 @@ class Batch:
     Attributes:
         x: [B, T] int64.
         y: [B, T] int64; -100 where nothing is scored.
-        carry: row b goes on where row b of the batch before ended, so a recurrent state is carried over.
+        carry: row b continues where row b of the previous batch ended, so a recurrent state is carried over.
         tokens: targets scored.
     """
 
@@ -66,7 +66,7 @@ def make_batches(
     if len(split.tokens) <= block_size:
         raise UsageError(
             f"The training split has {len(split.tokens)} tokens, too few for one window of {block_size} and one more.",
-            "Lower model.block_size, or use a longer text.",
+            "Reduce model.block_size, or use a longer text.",
         )
     if data_config.batching == "streams":
         return StreamBatches(split.tokens, batch_size, block_size, data_config.stream_shift)
@@ -90,7 +90,7 @@ class StreamBatches:
         if self._length < 1:
             raise UsageError(
                 f"{len(tokens)} tokens do not fill {batch_size} streams.",
-                "Lower training.batch_size, or use a longer text.",
+                "Reduce training.batch_size, or use a longer text.",
             )
         self._tokens = np.asarray(tokens)
         self._starts = np.arange(batch_size)[:, None] * self._length
@@ -173,7 +173,7 @@ class DocumentBatches:
     ) -> None:
         if split.documents is None:
             raise UsageError(
-                "data.batching is documents, but the corpus is one running text.",
+                "data.batching is documents, but the corpus is one continuous text.",
                 "Set data.batching to windows or streams, or use several documents: a folder, JSONL or Parquet.",
             )
         self._tokens = np.asarray(split.tokens)
@@ -186,7 +186,7 @@ class DocumentBatches:
         targets = np.minimum(ends - starts + lacks_eos - 1, block_size)
         kept = targets > 0
         if not kept.any():
-            raise UsageError("No document has two tokens or more.", "Use longer documents.")
+            raise UsageError("No document has at least two tokens.", "Use longer documents.")
         self._starts, self._ends, self._targets = starts[kept], ends[kept], targets[kept]
         self._batch_size, self._block_size, self._seed = batch_size, block_size, seed
         self._eos_id = eos_id or 0

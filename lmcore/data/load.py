@@ -70,7 +70,7 @@ def corpus_at_hand(config: Config, cache_dir: Path | None = None) -> Corpus | No
     """The config's corpus, in the form that its tokenizer needs; None if it has to be downloaded first.
 
     Raises:
-        LmError, UsageError: as `load_data`, for what is no corpus at all.
+        LmError, UsageError: as `load_data`, if there is no such corpus.
     """
     return _found(in_its_tokens(config), None, cache_dir or default_cache())
 
@@ -103,8 +103,8 @@ def _load(config: Config, tokenizer: Tokenizer | None, report: Report | None, ca
         tokenizer, substitutions = choose_tokenizer(config.tokenizer, texts, corpus, cache)
     if not tokenizer.cuts_exactly and not config.data.strip_lines:
         warnings.append(
-            "The text is tokenized in pieces of 32,000 characters: where they meet, this tokenizer may give other "
-            "tokens than for the whole text."
+            "The text is tokenized in pieces of 32,000 characters: at their boundaries, this tokenizer may produce "
+            "different tokens than for the whole text."
         )
     splits, more = encoded_splits(texts, tokenizer, cache, report)
     return _checked(Data(corpus.name, tokenizer, splits, texts.hash, tokenizer.hash, warnings + more, substitutions))
@@ -121,7 +121,7 @@ def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None,
     own = load_bpe_beside(corpus, config.tokenizer, cache)
     if tokenizer is not None and tokenizer.hash != own.hash:
         raise UsageError(
-            f"{corpus.name} was tokenized with another tokenizer than the model's.", "Use the text itself."
+            f"{corpus.name} was not tokenized with the model's tokenizer.", "Use the original text instead."
         )
     splits, corpus_hash, warnings = tokenized_splits(
         corpus, own, config.data.val_fraction, config.data.test_fraction, cache
@@ -131,7 +131,7 @@ def _load_tokenized(corpus: Corpus, config: Config, tokenizer: Tokenizer | None,
     if largest >= own.vocab_size:
         raise LmError(
             f"{corpus.where} contains token {largest}, but its tokenizer has only {own.vocab_size} tokens.",
-            "Set tokenizer.kind to the tokenizer that it was made with.",
+            "Set tokenizer.kind to the tokenizer that was used to create it.",
         )
     return data
 
@@ -185,6 +185,6 @@ def _checked(data: Data) -> Data:
             share = np.count_nonzero(split.tokens == unk) / len(split.tokens)
             if share > 0.1:
                 data.warnings.append(
-                    f"{share:.0%} of the {name} split is <unk>: its perplexity says little about the words behind it."
+                    f"{share:.0%} of the {name} split is <unk>: its perplexity says little about the words replaced."
                 )
     return data

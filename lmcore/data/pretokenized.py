@@ -40,7 +40,7 @@ def tokenized_splits(
         parts |= _cut(*parts.pop(whole), {name: fractions[name] for name in missing})
         if whole == "train":
             warnings.append(
-                f"{corpus.name} brings no {' and no '.join(missing)} split: the end of its training tokens is used."
+                f"{corpus.name} has no {' and no '.join(missing)} split: the end of its training split is used instead."
             )
     entry = known_by(hashes)
     if entry is not None:
@@ -68,7 +68,7 @@ def _read(path: Path, digest: str, cache: Path) -> tuple[np.ndarray, np.ndarray 
         if size == 0 or size % 2:
             raise LmError(
                 f"{path} is not a file of 16-bit tokens: its size is {size} bytes.",
-                "Write it again with the program that made it.",
+                "Create it again with the program that made it.",
             )
         return np.memmap(path, np.dtype("<u2"), mode="r"), None
     tokens_file, starts_file = (cache / "tokens" / f"npz-{digest[:32]}.{part}.npy" for part in ("tokens", "starts"))

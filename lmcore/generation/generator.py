@@ -65,10 +65,10 @@ class TextGenerator:
         context = self.model.context_length
         if context is not None and len(ids) > context:
             notices.append(
-                f"The prompt has {len(ids)} tokens, more than the context of {context}; only the last count."
+                f"The prompt has {len(ids)} tokens, more than the context of {context}; only the last ones are used."
             )
         if not ids:
-            notices.append("The prompt is empty: the model generates the beginning of a text.")
+            notices.append("The prompt is empty: the model starts a new text.")
         return notices
 
     def generate(
@@ -88,14 +88,14 @@ class TextGenerator:
         alternate: `GeneratedToken.sample` says to which each belongs.
 
         A text ends after `settings.max_new_tokens`, with its `settings.max_new_words`-th word, before a stop text, or
-        with the tokenizer's end-of-text token; a word tokenizer's `<eos>` is a line break and ends nothing. Padding and
-        ids that the tokenizer does not have are never drawn.
+        with the tokenizer's end-of-text token; a word tokenizer's `<eos>` is a line break and does not end the text.
+        Padding and ids that the tokenizer does not have are never drawn.
 
         Args:
             prompt: may be empty: the text then starts after an end-of-text token or a line break.
             settings: defaults to the checkpoint's own.
             num_samples: how many texts, at least 1.
-            cancelled: asked before each token is computed; once it says True, nothing more is.
+            cancelled: called before each token is computed; generation stops once it returns True.
             alternatives: how many of the most likely tokens each generated token lists.
 
         Raises:
@@ -104,7 +104,7 @@ class TextGenerator:
         """
         settings = settings or self.defaults
         if num_samples < 1:
-            raise UsageError(f"{num_samples} samples cannot be generated.", "Ask for at least 1.")
+            raise UsageError(f"{num_samples} samples cannot be generated.", "Choose at least 1.")
         return self._generate(prompt, settings, num_samples, cancelled or (lambda: False), alternatives)
 
     def _generate(
@@ -262,7 +262,7 @@ def load_generator(checkpoint_folder: Path | str, device: str = "auto") -> TextG
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / name).is_file():
             raise UsageError(
-                f"{folder} is not a checkpoint: it has no {name}.", "Name a run, or one of its step-… folders."
+                f"{folder} is not a checkpoint: it has no {name}.", "Choose a run, or one of its step-… folders."
             )
     step = re.fullmatch(r"step-(\d+)", folder.resolve().name)
     return TextGenerator(

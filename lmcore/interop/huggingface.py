@@ -1,4 +1,4 @@
-"""Weights of `transformers`' GPT-2 and GPT-1 in this house's names.
+"""Weights of `transformers`' GPT-2 and GPT-1 under the parameter names of `lmcore`.
 
 Their linear layers are `Conv1D`, which stores [in, out] where `nn.Linear` stores [out, in]. Everything else is a matter
 of names.
@@ -58,7 +58,7 @@ def from_gpt2_state_dict(
     Args:
         tensors: its state dict; names with or without the `transformer.` before them.
         n_head: heads, which no shape tells.
-        activation: this house's name of the MLP's nonlinearity.
+        activation: the name of the MLP's nonlinearity in `lmcore`.
         norm_eps: the norms' epsilon.
         tied: `tie_word_embeddings`; None: the output is tied unless there is an `lm_head` that differs from the
             embedding.
@@ -105,7 +105,7 @@ def load_transformers_folder(folder: Path) -> LanguageModel:
         what = f"{type(error).__name__}: {error}"
         raise LmError(
             f"{path} is not the config of a GPT-1 or GPT-2 ({what}).",
-            "Choose a folder in which transformers saved one of them.",
+            "Choose a folder that transformers saved for one of these models.",
         ) from None
     if kind not in ACTIVATIONS:
         raise LmError(f"{path} describes a model of type {kind!r}.", "Only gpt2 and openai-gpt can be read.")
@@ -132,8 +132,8 @@ def _convert(tensors: dict[str, Tensor], settings: dict[str, Any], tied: bool | 
         if not tied:
             if head is None:
                 raise LmError(
-                    "The config says that the output layer is not tied, and there is no lm_head.weight.",
-                    "Use the weights of the language model, not those of its body alone.",
+                    "The config says that the output layer is not tied, but there is no lm_head.weight.",
+                    "Use the weights of the whole language model, including its output layer.",
                 )
             renamed["head.weight"] = head
         config = ModelConfig(
@@ -145,9 +145,7 @@ def _convert(tensors: dict[str, Tensor], settings: dict[str, Any], tied: bool | 
             **settings,
         )
     except KeyError as error:
-        raise LmError(
-            f"These are not the weights of a GPT-1 or GPT-2: there is no {error}.", "Use another file."
-        ) from None
+        raise LmError(f"These are not GPT-1 or GPT-2 weights: there is no {error}.", "Use another file.") from None
     model = empty_model(config, len(table))
     load_weights(model, renamed, "the file")
     return model.eval()
@@ -162,7 +160,7 @@ def _scale_queries(block: nn.Module, factor: float) -> None:
 
 
 def _rename(name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
-    """This house's name and layout, or None for what is no weight (causal masks, position ids) or a tied copy."""
+    """The name and layout in `lmcore`; None for what is not a weight (causal masks, position ids) or a tied copy."""
     name = name.removeprefix("transformer.")
     if name in OUTER_NAMES:
         return OUTER_NAMES[name], tensor

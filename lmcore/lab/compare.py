@@ -112,7 +112,7 @@ def comparable(runs: Sequence[Run]) -> Comparability:
         tokens.add((text, info.get("tokenizer_hash") or json.dumps(config.get("tokenizer"), sort_keys=True)))
     if len(texts) > 1:
         return Comparability(
-            "nothing", "These runs were scored on different texts or splits: their figures cannot be ranked."
+            "nothing", "These runs were scored on different texts or splits: their scores cannot be ranked."
         )
     if len(tokens) > 1:
         note = (

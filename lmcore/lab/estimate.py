@@ -99,7 +99,7 @@ class Time:
     why: str
 
 
-UNKNOWN = Time(None, "time unknown until it has run on this machine")
+UNKNOWN = Time(None, "time unknown until a run has been trained on this machine")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def estimate_time(config: Config, total: int | None, evidence: list[Evidence]) -
     limit = config.training.max_minutes * 60 or None
     run = same or near
     if tokens is None or run is None:
-        return Time(limit, "at most, by training.max_minutes") if limit else UNKNOWN
+        return Time(limit, "at most (training.max_minutes)") if limit else UNKNOWN
     scale = 1.0 if same else (total or 1) / (run.parameters or 1)
     seconds = tokens / run.tokens_per_second * scale
     why = f"at the speed of {run.name}" if same else f"scaled from {run.name} by the number of parameters"

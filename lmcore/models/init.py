@@ -16,7 +16,7 @@ from lmcore.registry import ARCHITECTURES
 
 @runtime_checkable
 class StartsItself(Protocol):
-    """A module that no rule below is meant for, and that fills its own parameters."""
+    """A module that the rules below do not cover, and that initializes its own parameters."""
 
     def initialize(self, generator: torch.Generator | None) -> None:
         """Fill the module's own parameters, not those of its children, from `generator` (None: the global one)."""
@@ -35,7 +35,7 @@ def initialize(model: LanguageModel, generator: torch.Generator | None) -> None:
 
     torch: what PyTorch's own layers do: uniform(-1/sqrt(n), 1/sqrt(n)), n the width a linear layer reads or a cell's
         hidden width, biases too; tables normal(0, 1), but a table tied to the output as a linear layer, and the
-        positions that are added to it likewise: normal ones would drown its tokens.
+        positions that are added to it likewise: normal ones would dominate its tokens.
 
     Raises:
         TypeError: a module has a weight matrix, and there is neither a rule for it nor a method of its own.

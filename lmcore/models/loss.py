@@ -1,5 +1,5 @@
-"""Output layer and cross-entropy in one, a chunk of rows at a time: the logits of a large vocabulary never lie in
-memory whole.
+"""Output layer and cross-entropy in one, a chunk of rows at a time: the logits of a large vocabulary are never in
+memory all at once.
 
 For a hidden state h and its target t, with logits z = W h + b,
 

@@ -73,7 +73,7 @@ def load_weights(model: LanguageModel, tensors: dict[str, Tensor], source: str) 
     if wanted != given:
         name = min(name for name in wanted | given if wanted.get(name) != given.get(name))
         raise LmError(
-            f"The weights in {source} are not this model's: {name} is {given.get(name, 'missing')}, "
+            f"The weights in {source} do not match this model: {name} is {given.get(name, 'missing')}, "
             f"not {wanted.get(name, 'expected')}.",
             "Use another checkpoint.",
         )

@@ -1,13 +1,13 @@
 """What the events of a run mean. Whatever shows a run asks here which of its events count.
 
-- A `start` takes back what happened after the step that it resumed from; one that resumes nothing takes everything
-  back.
+- A `start` discards what happened after the step that it resumed from; one that does not resume discards
+  everything.
 - A point of a validation curve has a higher step than the point before it. After the last step, the best checkpoint may
   be scored once more, on all tokens: such an evaluation is marked `final` (files of older versions: its step is not
-  above the last point's) and is a figure of its own, no point.
+  above the last point's) and is a separate result, not a point.
 - The best evaluation is the val evaluation that was marked `best` last: the final one, if there is one.
 - The test score is the last one since the best evaluation: a new best checkpoint has not been tested yet.
-- `heartbeat` and `finish` are those of the last process; one that trains or evaluates after its `finish` goes on.
+- `heartbeat` and `finish` are those of the last process; one that trains or evaluates after its `finish` has continued.
 - A split is being scored if the last heartbeat says so and nothing was trained, evaluated or finished since.
 """
 

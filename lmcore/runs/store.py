@@ -46,7 +46,7 @@ def create_run(name: str, config: Config, info: dict[str, Any], root: Path | Non
     `info` is who made it (docs/design.md); tables show its `preset`. `created` (Unix seconds) is added.
 
     Raises:
-        UsageError: `name` is not valid, or that run exists already.
+        UsageError: `name` is not valid, or that run already exists.
         LmError: the directory cannot be written.
     """
     check_name(name)

@@ -51,7 +51,7 @@ class Average:
         return {"steps": self._steps, **{TRAINED + name: trained[name] for name in self.weights}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, with a model that was loaded from the same checkpoint and so holds the average."""
+        """Continue from `state`, with a model that was loaded from the same checkpoint and so holds the average."""
         self._steps = state["steps"]
         self.weights = {
             name.removeprefix(TRAINED): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)

@@ -26,5 +26,5 @@ class CarriedState:
         return {str(number): tensor for number, tensor in enumerate(self.tensors or ())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self.tensors = tuple(state[str(number)] for number in range(len(state))) or None

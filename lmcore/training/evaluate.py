@@ -23,7 +23,7 @@ WINDOWS_PER_STREAM = 8
 
 @dataclass(frozen=True)
 class EvalResult:
-    """What a model makes of a text.
+    """The scores of a model on a text.
 
     Attributes:
         loss: mean negative log-likelihood, nats per token scored.
@@ -49,7 +49,7 @@ class EvalResult:
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
-    """An evaluation was given up because `cancelled` said so."""
+    """An evaluation was abandoned because `cancelled` returned True."""
 
 
 @torch.no_grad()
@@ -75,21 +75,21 @@ def evaluate(
     reads windows as a transformer does, each from a state of zeros. No random number is drawn.
 
     Args:
-        cancelled: asked before each batch of windows.
+        cancelled: called before each batch of windows.
         report: called before the first batch and after each with (tokens scored, tokens to score).
 
     Raises:
         UsageError: the split has fewer than two tokens, or `stride` is over `block_size`.
         LmError: out of memory.
-        Cancelled: `cancelled()` said so.
+        Cancelled: `cancelled()` returned True.
     """
     if len(split.tokens) < 2:
         raise UsageError(
-            "There is nothing to score: the split has fewer than two tokens.", "Take a longer text, or another split."
+            "There is nothing to score: the split has fewer than two tokens.", "Use a longer text, or another split."
         )
     if stride > block_size:
         raise UsageError(
-            f"eval.stride {stride} is longer than a window of {block_size} tokens, and would leave tokens out.",
+            f"eval.stride {stride} is longer than a window of {block_size} tokens and would skip tokens.",
             f"Set it to at most {block_size}.",
         )
     targets = len(split.tokens) - 1

@@ -65,12 +65,12 @@ def final_scores(
     cancelled: Callable[[], bool],
 ) -> FinalScores:
     """Score the best checkpoint on the test split, and on validation if training looked at a part of it only; write
-    the `eval` events, and a warning if the two lie far apart.
+    the `eval` events, and a warning if the two are far apart.
 
     Args:
         best_loss: the validation loss that made it the best.
         progress: gives `step`, `epoch`, `tokens` and `seconds` of an event written now.
-        cancelled: asked before each batch; what has been scored until then is kept.
+        cancelled: called before each batch; what has been scored until then is kept.
     """
     scores = scores_so_far(setup, best_loss)
     splits = final_tokens(setup)
@@ -91,9 +91,9 @@ def final_scores(
     if test is not None and val_tokens and far_apart(val_loss, val_tokens, test.loss, test.tokens):
         journal.warn(
             "data",
-            f"The validation loss ({val_loss:.2f}) and the test loss ({test.loss:.2f}) lie far apart, so the two "
-            f"splits hold different kinds of text. Look at the beginning and the end of {setup.data.name} for a "
-            "licence, an index or another language, and remove what does not belong to the text.",
+            f"The validation loss ({val_loss:.2f}) and the test loss ({test.loss:.2f}) are far apart, so the two "
+            f"splits contain different kinds of text. Look at the beginning and the end of {setup.data.name} for a "
+            "license, an index or another language, and remove what does not belong to the text.",
         )
     return FinalScores(val_loss, val_tokens, test)
 
@@ -114,4 +114,4 @@ def cut_short(setup: Setup) -> str:
         for split, count in final_tokens(setup).items()
         if count < whole[split]
     ]
-    return f"The final scores rest on the first {' and '.join(parts)} (eval.final_max_tokens)." if parts else ""
+    return f"The final scores are based on the first {' and '.join(parts)} (eval.final_max_tokens)." if parts else ""

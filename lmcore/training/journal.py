@@ -87,7 +87,7 @@ class Journal:
     @contextmanager
     def scoring(self, split: str, *, final: bool) -> Iterator[Callable[[int, int], None]]:
         """While entered, heartbeats say in `scoring` how far the scoring of `split` is; the caller hears of it more
-        often, as `{"kind": "scoring", ...}` with the same fields, which is no event of the run.
+        often, as `{"kind": "scoring", ...}` with the same fields, which is not an event of the run.
 
         Gives a function that takes (tokens scored, tokens to score).
         """
@@ -119,7 +119,7 @@ class Journal:
         return {"logged_step": self.logged_step, "warned": sorted(self.warned)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self.logged_step, self.warned = state["logged_step"], set(state["warned"])
 
     def _tell(self, event: dict[str, Any]) -> None:

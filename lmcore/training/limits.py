@@ -58,7 +58,7 @@ class Validation:
         return {**finite, **steps, "losses": losses, "waited": self._waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`; patience that had run out is granted anew, since someone asked for more training."""
+        """Continue from `state`; patience that had run out is granted anew, since someone asked for more training."""
         self.losses = [math.inf if loss is None else loss for loss in state["losses"]]
         self.best_loss = math.inf if state["best_loss"] is None else state["best_loss"]
         self._reference = math.inf if state["reference"] is None else state["reference"]
@@ -121,7 +121,7 @@ class BadSteps:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self._counts.copy_(torch.tensor(state["counts"]))
         if state["highest"] is not None:
             self._highest.fill_(state["highest"])

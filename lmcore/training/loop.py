@@ -64,7 +64,7 @@ class Trainer:
         step: optimizer steps done, skipped ones included.
         tokens: targets trained on so far.
         trained: the parameters that are trained, by name.
-        parts: everything with a state that a resumed run goes on from.
+        parts: everything with a state that a resumed run continues from.
     """
 
     def __init__(self, setup: Setup, model: LanguageModel, journal: Journal, control: RunControl) -> None:
@@ -117,12 +117,12 @@ class Trainer:
         return {"step": self.step, "tokens": self.tokens}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self.step = self.saved_step = self.journal.step = state["step"]
         self.tokens = state["tokens"]
 
     def resume_from(self, folder: Path) -> None:
-        """Go on from a checkpoint; the model has been loaded from there too.
+        """Continue from a checkpoint; the model has been loaded from there too.
 
         Raises:
             LmError: a file is damaged, or the text is not the one the run was trained on.
@@ -311,8 +311,8 @@ class Trainer:
         if self.bad_steps.news():
             self.journal.warn(
                 "nan",
-                f"{self.bad_steps.skipped} steps so far had a loss or a gradient that is not finite. "
-                "They were skipped; the weights are not affected.",
+                f"Steps skipped so far because the loss or the gradient was not finite: {self.bad_steps.skipped}. "
+                "The weights are not affected.",
             )
 
     def progress(self) -> dict[str, float]:

@@ -57,7 +57,7 @@ class LossMeter:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self._sums.copy_(torch.tensor(state["sums"], dtype=self._sums.dtype))
         self._epoch_nats, self._epoch_tokens = state["epoch"]
         self.epoch_loss = math.nan if state["epoch_loss"] is None else state["epoch_loss"]
@@ -119,7 +119,7 @@ class Stopwatch:
         return {"seconds": self.seconds, "stepping": self.stepping, "lap": list(self._lap)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`; time between the two processes does not count."""
+        """Continue from `state`; time between the two processes does not count."""
         self._seconds, self._stepping = state["seconds"], state["stepping"]
         self._since, self._steps_since = time.monotonic(), None
         self._lap = (state["lap"][0], state["lap"][1])

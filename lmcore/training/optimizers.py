@@ -92,7 +92,7 @@ class Optimizers:
         return tensors
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from `state_dict`."""
+        """Continue from `state_dict`."""
         by_name: dict[str, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             name, _, what = key.rpartition("/")

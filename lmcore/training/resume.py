@@ -46,7 +46,7 @@ def check_unchanged(before: Config, now: Config) -> None:
     ]
     if changed:
         raise UsageError(
-            f"A resumed run cannot change {', '.join(changed)}.", "Leave it as it was, or start a new run."
+            f"A resumed run cannot change {', '.join(changed)}.", "Leave it unchanged, or start a new run."
         )
 
 

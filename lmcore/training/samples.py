@@ -20,7 +20,7 @@ def generate_samples(
         model: in training or evaluation mode, and left in it.
         tokenizer: the model's own.
         settings: the prompts, and how to continue them.
-        cancelled: asked before each token; once it says True, the texts end.
+        cancelled: called before each token; the texts end once it returns True.
 
     Raises:
         LmError: the model's output is not finite.

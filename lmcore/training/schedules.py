@@ -42,7 +42,7 @@ def require_end(schedule: ScheduleConfig, total_steps: int | None) -> None:
     """
     if schedule.name in ENDING and total_steps is None and not schedule.decay_steps:
         raise UsageError(
-            f"The {schedule.name} schedule needs to know its last step, and this run has none.",
+            f"The {schedule.name} schedule needs a last step, but this run has none.",
             "Set schedule.decay_steps, training.max_steps or training.epochs.",
         )
 

@@ -21,10 +21,10 @@ def score(
 
     Args:
         final: after the last step of the run: `eval.final_max_tokens` bounds it instead of `eval.max_tokens`.
-        cancelled: asked before each batch.
+        cancelled: called before each batch.
 
     Raises:
-        Cancelled: `cancelled` said so.
+        Cancelled: `cancelled` returned True.
     """
     with journal.scoring(split, final=final) as tell:
         return evaluate_as(

@@ -24,8 +24,8 @@ from lmcore.training.setup import Setup, new_model
 MESSAGES = {
     "done": "The run reached its last step.",
     "max_minutes": "The run reached its time limit.",
-    "early_stopping": "The validation loss has not improved for {patience} evaluations. "
-    "The best checkpoint is that of step {best_step}.",
+    "early_stopping": "The validation loss has stopped improving (training.patience = {patience}). "
+    "The best checkpoint is at step {best_step}.",
     "stopped": "Stopped on request. Everything is saved.",
     "interrupted": "Interrupted. Everything is saved.",
     "diverged": "The loss exploded, or was not finite, for {max_bad_steps} steps in a row: lower optimizer.lr, clip "
@@ -34,21 +34,24 @@ MESSAGES = {
 
 
 def train(setup: Setup, run: Run, *, resume: bool = False, report: EventListener | None = None) -> dict[str, Any]:
-    """Train `run` as its `setup` (from `prepare`) says, or go on from its last checkpoint with `resume`.
+    """Train `run` as its `setup` (from `prepare`) says, or continue it from its last checkpoint with `resume`.
 
     `report` gets every event of the run; and while a split is scored, `{"kind": "scoring", ...}` (see
-    `Journal.scoring`), which is no event of the run.
+    `Journal.scoring`), which is not an event of the run.
 
     Returns:
         The summary (docs/training.md), and beside it `why` the run ended and `signal`, the number of the signal that
         interrupted it or None. Losses are nats per token; what is not known is None.
 
     Raises:
-        UsageError: what was asked for is not possible, found before anything is written.
+        UsageError: the request is not valid; nothing has been written.
         LmError: the work failed; a `finish` event says why, and checkpoints written before are kept.
     """
     if run.is_active():
-        raise UsageError(f"The run '{run.name}' is still training.", "Watch it, or stop it first.")
+        raise UsageError(
+            f"The run '{run.name}' is still training.",
+            f"Follow it with `lm watch {run.name}`, or stop it with `lm control {run.name} stop`.",
+        )
     checkpoint, before = checkpoint_to_resume(run) if resume else None, run.config()
     if checkpoint is not None:
         check_unchanged(before, setup.config)
@@ -99,7 +102,7 @@ def _message(setup: Setup, validation: Validation, why: str) -> str:
         patience=training.patience,
         best_step=best,
         max_bad_steps=training.max_bad_steps,
-        best_checkpoint=f"The best checkpoint is that of step {best}." if best else "There is no checkpoint yet.",
+        best_checkpoint=f"The best checkpoint is at step {best}." if best else "There is no checkpoint yet.",
     )
     scored = why not in ("interrupted", "stopped") and math.isfinite(validation.best_loss)
     return f"{message} {cut_short(setup)}".strip() if scored else message

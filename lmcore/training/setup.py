@@ -72,7 +72,7 @@ class Setup:
             if state[name] != now:
                 raise LmError(
                     f"The {name.removesuffix('_hash')} is not the one this run was trained on.",
-                    "Put the old text back, or start a new run.",
+                    "Restore the original text, or start a new run.",
                 )
 
 
@@ -104,7 +104,7 @@ def prepare(config: Config, report: Callable[[int, int, str], None] | None = Non
     total_steps = steps_in_all(config, batches.steps_per_epoch)
     if total_steps is None and not training.max_minutes and not training.patience:
         raise UsageError(
-            "Nothing says when the run ends.",
+            "The run has no stopping condition.",
             "Set training.max_steps, training.epochs, training.max_minutes or training.patience.",
         )
     require_end(config.schedule, total_steps)
@@ -127,14 +127,14 @@ def new_model(setup: Setup) -> LanguageModel:
             extra = "" if client_is_installed() else f" (it needs huggingface-hub: {INSTALL})"
             raise OutOfReachError(
                 f"{source} has one row per token of {PUBLISHED_TITLES[asked]}'s tokenizer, which could not be "
-                f"downloaded{extra}; the BPE that was trained on the corpus instead has other tokens.",
+                f"downloaded{extra}; the BPE trained on the corpus instead has different tokens.",
                 RANDOM_INSTEAD,
             )
         tokens = [tokenizer.token(token_id) for token_id in range(tokenizer.vocab_size)]
         filled = apply_pretrained_embedding(model, source, tokens, pad_first=config.tokenizer.pad_first)
         if filled.rows < len(tokens) - config.tokenizer.pad_first:
             setup.data.warnings.append(
-                f"{source} has vectors for {filled.rows:,} of {len(tokens):,} tokens; the others start random."
+                f"{source} has vectors for {filled.rows:,} of {len(tokens):,} tokens; the others start at random."
             )
         setup.data.substitutions.extend(filled.substitutions)
     return model

@@ -61,7 +61,7 @@ USAGE = [
     (["train", "--run", "a/b"], "'a/b' is not a valid run name", "letters"),
     (["train", "--run", ".."], "'..' is not a valid run name", "letters"),
     (["train", "--resume", "nobody"], "no run 'nobody'", "lm train"),
-    (["train", "--resume", "x", "--preset", "quick"], "--preset cannot be given with --resume", "Leave it out"),
+    (["train", "--resume", "x", "--preset", "quick"], "--preset cannot be combined with --resume", "Leave it out"),
     (["generate", "x", "--temperature", "-1"], "--temperature = -1.0", "--greedy"),
     (["generate", "x", "--temperature", "0"], "--temperature = 0.0", "--greedy"),
     (["generate", "x", "--temperature", "hot"], "--temperature = 'hot'", "--greedy"),

@@ -184,7 +184,7 @@ def test_offline_and_resume_are_refused_together(bare: Path) -> None:
     process = start_lm("train", "--resume", "x", "--offline", cwd=bare)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "--offline cannot be given with --resume" in err
+    assert "--offline cannot be combined with --resume" in err
 
 
 @pytest.mark.slow

@@ -122,7 +122,7 @@ class TestCompare:
         assert answer.code == 0
         lines = answer.out.splitlines()
         assert [line.split()[0].rstrip("*") for line in lines[1:4]] == ["exp1", "exp2", "exp10"]
-        assert "no run exp3" in answer.err
+        assert "skipped exp3" in answer.err
         difference = next(line for line in lines if line.startswith("optimizer.lr"))
         assert difference.split() == ["optimizer.lr", "0.01", "0.02", "0.01"]
         assert "perplexity (log scale)" in answer.out

@@ -104,7 +104,7 @@ def test_a_sample_of_the_training_can_be_generated_again(lm: Lm, runs: Path) -> 
         assert generate(lm, "--checkpoint", "last", prompt=prompt)["samples"][0]["text"] == text
 
 
-@pytest.mark.parametrize(("command", "default"), [("generate", "the run's own"), ("compare", None)])
+@pytest.mark.parametrize(("command", "default"), [("generate", "the run's setting"), ("compare", None)])
 def test_help_has_type_default_and_off_value_of_each_setting(lm: Lm, command: str, default: str | None) -> None:
     out = " ".join(lm(command, "--help").out.split())
     types = {"integer": "INTEGER", "float": "FLOAT", "strings": "TEXT"}

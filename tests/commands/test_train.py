@@ -111,7 +111,7 @@ def test_a_signal_before_the_first_step_leaves_nothing(text_file: Path, number: 
         process.send_signal(number)
         err = process.stderr.read()
         assert process.wait(timeout=60) == code
-    assert "no run was kept" in err
+    assert "the run was not kept" in err
     assert not (Path(os.environ["LM_RUNS"]) / "early").exists()
 
 

@@ -133,7 +133,7 @@ def test_a_split_shorter_than_a_window_is_refused(batching: str) -> None:
 
 
 def test_documents_need_documents() -> None:
-    with pytest.raises(UsageError, match="one running text"):
+    with pytest.raises(UsageError, match="one continuous text"):
         make_batches(split_of(64), DataConfig(batching="documents"), batch_size=2, block_size=8, seed=0)
 
 

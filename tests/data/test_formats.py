@@ -87,11 +87,11 @@ BAD_BOOKS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
     "outside": ({"content": OUTSIDE}, "has no part '../../../etc/passwd'"),
     "no container": ({"container": None}, "has no part 'META-INF/container.xml'"),
     "no package": ({"container": "<container/>"}, "names no package document"),
-    "no chapter": ({"content": "<package/>"}, "lists no chapter"),
+    "no chapter": ({"content": "<package/>"}, "lists no chapters"),
     "not xml": ({"content": "<package>"}, "not well-formed"),
     "not utf-8": ({"two": b"<p>caf\xe9</p>"}, "not UTF-8"),
     "protected": ({"encryption": LOCKED}, "protected"),
-    "empty": ({"two": "<body/>", "chapter": "<body> <p/></body>"}, "has no text"),
+    "empty": ({"two": "<body/>", "chapter": "<body> <p/></body>"}, "contains no text"),
 }
 
 

@@ -102,6 +102,6 @@ def test_damage_is_said_in_words(tmp_path: Path, damage: Any, said: str | None) 
     damage(tmp_path)
     if said is None:
         (tmp_path / "other" / "model.safetensors").replace(tmp_path / "model.safetensors")
-        said = r"not this model's: blocks.1.attention.out.bias is missing, not \(16,\)"
+        said = r"do not match this model: blocks.1.attention.out.bias is missing, not \(16,\)"
     with pytest.raises(LmError, match=said):
         load_model(tmp_path)

@@ -418,7 +418,7 @@ def test_out_of_memory_says_what_to_lower(configure: Configure, start: Start, mo
 
 def test_what_cannot_be_is_refused_before_anything_is_written(configure: Configure, start: Start) -> None:
     cases = {
-        "Nothing says when": {"training.max_steps": 0},
+        "no stopping condition": {"training.max_steps": 0},
         "vocabulary": {"model.vocab_size": 5},
         "window": {"model.block_size": 100_000},
         "not available": {"training.device": "cuda:9"},

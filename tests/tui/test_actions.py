@@ -126,7 +126,7 @@ async def test_own_keys_replace_those_of_the_table(tmp_path: Path) -> None:
 
 def test_own_keys_are_checked() -> None:
     assert checked_keys({"run.pause": "f5"}) == {"run.pause": "f5"}
-    with pytest.raises(UsageError, match="no action"):
+    with pytest.raises(UsageError, match="an unknown action"):
         checked_keys({"run.fly": "f5"})
     with pytest.raises(UsageError, match="never reaches"):
         checked_keys({"run.pause": "ctrl+h"})

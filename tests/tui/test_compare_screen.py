@@ -114,7 +114,7 @@ async def test_runs_are_taken_out_and_chosen(root: Path) -> None:
         await compared(screen, pilot, 1)
         assert app.session.settings.overlay == ["lstm-b"]
         await pilot.press("space")
-        assert "At least one run must stay" in notes(app)
+        assert "At least one run must remain" in notes(app)
         await pilot.press("a")
         await until(pilot, lambda: isinstance(app.screen, Choose))
         assert isinstance(app.screen, Choose)

@@ -114,7 +114,7 @@ async def test_two_cards_as_nvidia_smi_shows_them_ours_marked(root: Path, monkey
         assert str(first.border_title) == "0 · NVIDIA GeForce RTX 4090 D"
         assert str(first.border_subtitle) == "61 °C · 287 W / 425 W"
         gauges = texts(screen, GpuBlock)
-        assert "87 %" in gauges
+        assert "87%" in gauges
         assert "12.0 GB / 24.0 GB" in gauges
         lines = shown(first.query_one(ProcessList)).splitlines()
         ours = next(line for line in lines if str(os.getpid()) in line)
@@ -163,7 +163,7 @@ async def test_a_lost_driver_reads_as_a_sentence_and_comes_back(root: Path, monk
         await settled(app, screen, pilot)
         nvml.answers["Count"] = pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
         await until(pilot, lambda: not screen.query(GpuBlock))
-        assert "does not answer" in shown(screen.query_one(".reason"))
+        assert "does not respond" in shown(screen.query_one(".reason"))
         assert "load" in texts(screen, CpuBlock)
         nvml.answers["Count"] = 2
         await until(pilot, lambda: len(screen.query(GpuBlock)) == 2)

@@ -94,7 +94,7 @@ async def test_the_plan_names_parameters_memory_time_and_advice(root: Path) -> N
         said = plan(screen)
         assert "4,000 parameters, 3,600 learnable" in said
         assert "✓ Fits" in said
-        assert "time unknown until it has run on this machine" in said
+        assert "time unknown until a run has been trained on this machine" in said
         assert "⚠ caution: A post-norm transformer at learning rate 0.001" in said
         assert app.session.settings.preset == "exp12"
 
@@ -104,7 +104,7 @@ async def test_typing_is_validated_and_escape_takes_it_back(root: Path) -> None:
         await chosen(screen, pilot)
         before = screen.draft.text("optimizer.lr")
         await edit(screen, pilot, "optimizer.lr", "-1")
-        assert "optimizer.lr = -1 is not possible: it must be above 0" in shown(screen.query_one("#problem"))
+        assert "optimizer.lr = -1 is not valid: it must be above 0" in shown(screen.query_one("#problem"))
         await pilot.press("enter")
         assert isinstance(screen.focused, Input)
         await pilot.press("s")

@@ -111,7 +111,12 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # The chart.
     Action(
-        "chart.x_axis", "x", "chart('x')", "x-axis", "Next x-axis: step, epoch, tokens, time.", ("watch", "compare")
+        "chart.x_axis",
+        "x",
+        "chart('x')",
+        "x-axis",
+        "Change the x-axis: step, epoch, tokens or time.",
+        ("watch", "compare"),
     ),
     Action(
         "chart.y_scale",
@@ -126,7 +131,7 @@ ACTIONS: tuple[Action, ...] = (
         "m",
         "chart('smooth')",
         "smooth",
-        "Next smoothing of the train curve: none, 0.6, 0.9, 0.97; the raw curve stays visible behind it.",
+        "Change the smoothing of the train curve: none, 0.6, 0.9 or 0.97; the raw curve stays visible.",
         ("watch", "compare"),
     ),
     Action(
@@ -134,7 +139,7 @@ ACTIONS: tuple[Action, ...] = (
         "v",
         "chart('metric')",
         "metric",
-        "Next metric: perplexity, loss, learning rate, gradient norm, tokens per second, accuracy.",
+        "Change the metric: perplexity, loss, learning rate, gradient norm, tokens per second or accuracy.",
         ("watch", "compare"),
     ),
     Action(
@@ -239,7 +244,7 @@ ACTIONS: tuple[Action, ...] = (
         "slash",
         "filter_runs",
         "filter",
-        "Show only the runs that match a text: name, state, architecture, optimizer, corpus or warning.",
+        "Show only runs whose name, state, architecture, optimizer, corpus or warning contains a text.",
         ("watch",),
         shown_key="/",
     ),
@@ -275,20 +280,25 @@ ACTIONS: tuple[Action, ...] = (
         "space",
         "next_value",
         "next value",
-        "Next value of a setting that has a fixed set of values.",
+        "Change to the next value, if the setting has a fixed set of values.",
         ("presets",),
     ),
     Action("presets.corpus", "c", "choose_corpus", "corpus", "Choose the corpus to train on.", ("presets",)),
-    Action("presets.differ", "d", "differ", "diff", "Show the differences from another preset or run.", ("presets",)),
     Action(
-        "presets.reset", "r", "reset", "reset", "Reset the selected setting to the value of the preset.", ("presets",)
+        "presets.differ",
+        "d",
+        "differ",
+        "diff",
+        "Show how the settings differ from another preset or run.",
+        ("presets",),
     ),
+    Action("presets.reset", "r", "reset", "reset", "Reset the selected setting to the preset's value.", ("presets",)),
     Action(
         "presets.reset_all",
         "R",
         "reset_all",
         "reset all",
-        "Reset all settings to the values of the preset.",
+        "Reset all settings to the preset's values.",
         ("presets",),
         footer=False,
     ),
@@ -297,7 +307,7 @@ ACTIONS: tuple[Action, ...] = (
         "h",
         "toggle_all",
         "all settings",
-        "Show or hide the settings that have no effect with this configuration.",
+        "Show or hide settings that have no effect in this configuration.",
         ("presets",),
     ),
     # Compare.
@@ -308,7 +318,7 @@ ACTIONS: tuple[Action, ...] = (
         "a",
         "choose_checkpoints",
         "checkpoints",
-        "Choose up to four checkpoints that generate side by side.",
+        "Choose up to four checkpoints to generate side by side.",
         ("generate",),
     ),
     Action(
@@ -316,7 +326,7 @@ ACTIONS: tuple[Action, ...] = (
         "g",
         "generate",
         "generate",
-        "Generate from the prompt with every chosen checkpoint (Enter in the prompt).",
+        "Continue the prompt with every chosen checkpoint (Enter in the prompt).",
         ("generate",),
     ),
     Action(
@@ -324,7 +334,7 @@ ACTIONS: tuple[Action, ...] = (
         "up",
         "prompt_history(1)",
         "earlier prompt",
-        "Previous prompt (while the prompt has the focus).",
+        "Previous prompt (when the prompt has focus).",
         ("generate",),
         footer=False,
         shown_key="↑",
@@ -334,7 +344,7 @@ ACTIONS: tuple[Action, ...] = (
         "down",
         "prompt_history(-1)",
         "later prompt",
-        "Next prompt (while the prompt has the focus).",
+        "Next prompt (when the prompt has focus).",
         ("generate",),
         footer=False,
         shown_key="↓",
@@ -372,7 +382,7 @@ ACTIONS: tuple[Action, ...] = (
         "k",
         "keep",
         "keep",
-        "Append the text to kept-samples.jsonl in the folder of its run.",
+        "Append the text to kept-samples.jsonl in the run's folder.",
         ("generate",),
     ),
     Action(
@@ -380,7 +390,7 @@ ACTIONS: tuple[Action, ...] = (
         "i",
         "tint",
         "tint",
-        "Colour the tokens by their probability, or show plain text.",
+        "Color the tokens by their probability, or show plain text.",
         ("generate",),
     ),
     # Machine.
@@ -392,11 +402,18 @@ ACTIONS: tuple[Action, ...] = (
         "Show the memory of the next run that is training.",
         ("machine",),
     ),
-    Action("machine.restart", "r", "restart_record", "reset", "Reset the histories and averages.", ("machine",)),
+    Action(
+        "machine.restart", "r", "restart_record", "reset", "Clear the histories and restart the averages.", ("machine",)
+    ),
     # Everywhere.
     Action("app.watch", "1", "app.open('watch')", "Watch", "Open Watch: runs, curves, samples.", footer=False),
     Action(
-        "app.presets", "2", "app.open('presets')", "Presets", "Open Presets: choose, edit and train one.", footer=False
+        "app.presets",
+        "2",
+        "app.open('presets')",
+        "Presets",
+        "Open Presets: choose, edit and train a preset.",
+        footer=False,
     ),
     Action(
         "app.generate",
@@ -454,10 +471,10 @@ ACTIONS: tuple[Action, ...] = (
         "l",
         "app.cycle_layout",
         "layout",
-        "Next layout: all panels, a large curve, or one panel at a time.",
+        "Change the layout: all panels, a large curve, or one panel at a time.",
         footer=False,
     ),
-    Action("app.theme", "t", "app.toggle_theme", "theme", "Switch between light and dark colours.", footer=False),
+    Action("app.theme", "t", "app.toggle_theme", "theme", "Switch between light and dark colors.", footer=False),
     Action("app.help", "question_mark", "app.help", "help", "Show every key and what it does.", shown_key="?"),
     Action("app.palette", "ctrl+p", "app.command_palette", "commands", "Find any action by name.", shown_key="^p"),
     Action("app.quit", "q,ctrl+q", "app.quit", "quit", "Close the screen; training continues.", shown_key="q"),

@@ -122,7 +122,9 @@ class CompareScreen(BaseScreen):
             Choice(row.name, row.name, f"{row.architecture} {row.optimizer} · {row.state}") for row in self.session.rows
         ]
         if choices:
-            self.app.push_screen(Choose("Which runs?", choices, chosen=self.chosen, most=MAX_SERIES), self._take)
+            self.app.push_screen(
+                Choose("Choose the runs to compare.", choices, chosen=self.chosen, most=MAX_SERIES), self._take
+            )
         else:
             self.notify("No runs yet. Start one in Presets (2).", severity="warning")
 
@@ -135,4 +137,4 @@ class CompareScreen(BaseScreen):
             self.session.overlay[:] = names
             self.refresh_rows(self.session.rows)
         else:
-            self.notify("At least one run must stay. Choose other runs with a.", severity="warning")
+            self.notify("At least one run must remain. Press a to choose other runs.", severity="warning")

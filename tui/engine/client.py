@@ -117,7 +117,7 @@ class Engine:
                         {
                             "id": job,
                             "what": "lost",
-                            "message": "The computing process ended unexpectedly; engine.log has the details.",
+                            "message": "The generation process ended unexpectedly. See engine.log for details.",
                         }
                     )
                 )

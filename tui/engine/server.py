@@ -171,7 +171,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, LmError):
         return str(error)
     traceback.print_exception(error, file=sys.stderr)
-    return f"Unexpected error: {type(error).__name__}: {error}. engine.log has the details."
+    return f"Unexpected error: {type(error).__name__}: {error}. See engine.log for details."
 
 
 def listen(stream: TextIO, jobs: queue.Queue[dict[str, Any]], stopped: set[int]) -> None:

@@ -152,7 +152,7 @@ class GenerateScreen(BaseScreen):
             if message.default is not None:
                 await self.use([message.default])
         elif message.choices:
-            question = "Which checkpoints? All of them get the same prompt and seed."
+            question = "Choose checkpoints. All of them get the same prompt and seed."
             self.app.push_screen(
                 Choose(question, message.choices, chosen=[str(source) for source in self.sources], most=MOST),
                 self._chosen,

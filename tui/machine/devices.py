@@ -123,7 +123,7 @@ class DeviceBlock(Vertical):
         """Bars and histories; `name` is the device's in the record."""
         self._drawn_width = self.content_size.width
         load = shares["load"]
-        texts = {"load": said(None if load is None else 100 * load, "{:.0f} %"), "memory": memory}
+        texts = {"load": said(None if load is None else 100 * load, "{:.0f}%"), "memory": memory}
         for kind, text in texts.items():
             average = record.average(f"{name}.{kind}")
             room = self.content_size.width
@@ -196,7 +196,7 @@ class CpuBlock(DeviceBlock):
             self._before[process.pid] = (now, process.cpu_seconds)
         busy = self._busy.get(process.pid)
         figures = (
-            said(None if busy is None else 100 * busy, "{:.0f} %"),
+            said(None if busy is None else 100 * busy, "{:.0f}%"),
             said_bytes(process.memory_bytes),
             said(process.threads, "{}"),
         )

@@ -56,6 +56,6 @@ def wait_for_run(
     while not is_run(folder) and not given_up():
         if process.poll() is not None and not is_run(folder):
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-TAIL_LINES:]
-            return "\n".join(said) or f"The run ended at once with exit code {process.returncode}."
+            return "\n".join(said) or f"The run exited immediately with code {process.returncode}."
         time.sleep(poll_seconds)
     return ""

@@ -313,7 +313,7 @@ class PresetsScreen(BaseScreen):
             Choice(f"preset:{preset.name}", preset.name, f"preset · {preset.summary}")
             for preset in self.presets.values()
         ]
-        nothing = [Choice("", "(the preset itself)", "show only the changes made here")]
+        nothing = [Choice("", "(the preset itself)", "show only your changes")]
         self.post_message(ToChooseFrom("other", [*nothing, *presets, *runs]))
 
     def on_to_choose_from(self, message: ToChooseFrom) -> None:
@@ -322,7 +322,9 @@ class PresetsScreen(BaseScreen):
         if message.what == "corpus":
             now = self.draft.text("data.corpus")
             self.app.push_screen(
-                Choose("Which corpus? To use a file or folder, edit data.corpus (e).", message.choices, chosen=[now]),
+                Choose(
+                    "Choose a corpus. To use a file or folder, edit data.corpus (e).", message.choices, chosen=[now]
+                ),
                 self._take_corpus,
             )
         else:

@@ -45,7 +45,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Entry:
-    """A corpus with a public home.
+    """A corpus that can be downloaded.
 
     Attributes:
         about: one line.

@@ -28,13 +28,13 @@ def fetch_files(name: str, cache: Path, report: Report | None = None) -> Path:
         its file or folder.
 
     Raises:
-        UsageError: it has no public home.
-        OutOfReachError: no address gives it: no network, or a wrong checksum.
+        UsageError: it is not in the catalogue.
+        OutOfReachError: it cannot be downloaded from any address: no network, or a wrong checksum.
         LmError: a full disk.
     """
     entry = CATALOGUE.get(name)
     if entry is None:
-        raise UsageError(f"'{name}' cannot be downloaded.", f"These can: {', '.join(CATALOGUE)}.")
+        raise UsageError(f"'{name}' cannot be downloaded.", f"Corpora that can be downloaded: {', '.join(CATALOGUE)}.")
     target = downloaded(name, cache)
     if target.exists():
         return target
@@ -84,7 +84,7 @@ def _download(name: str, file: Download, path: Path, report: _DownloadProgress) 
             return
     raise OutOfReachError(
         f"{name} could not be downloaded ({'; '.join(problems)}).",
-        "Put it into a folder of $LM_DATA, or train on your own text with --data PATH.",
+        "Put it in a folder listed in $LM_DATA, or train on your own text with --data PATH.",
     )
 
 

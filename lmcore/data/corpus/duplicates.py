@@ -1,4 +1,4 @@
-"""Lines that stand in two splits: a model tested on what it learned by heart looks better than it is."""
+"""Lines that occur in two splits: a model tested on text that it has memorized looks better than it is."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class DuplicateLines:
     def warnings(self) -> list[str]:
         """One sentence for each pair of splits that share lines."""
         return [
-            f"{len(lines)} of {len(self.held[split])} different long lines of the {_TITLES[split]} text are also in "
-            f"the {_TITLES.get(other, 'training')} text: scores on them look better than they are."
+            f"{len(lines)} of {len(self.held[split])} distinct long lines of the {_TITLES[split]} text also occur in "
+            f"the {_TITLES.get(other, 'training')} text: scores on these lines are too optimistic."
             for (split, other), lines in self.shared.items()
             if lines
         ]

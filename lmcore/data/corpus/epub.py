@@ -28,7 +28,7 @@ def epub_chapters(path: Path) -> Iterator[str]:
     """The text of each document of the spine, in reading order.
 
     Raises:
-        LmError: it is no EPUB, damaged, protected, or larger than `LARGEST_BOOK`.
+        LmError: it is not an EPUB, is damaged or protected, or is larger than `LARGEST_BOOK`.
     """
     try:
         with zipfile.ZipFile(path) as book:
@@ -67,7 +67,7 @@ class _Book:
             if tag == "itemref" and attributes.get("idref") in chapters
         ]
         if not names:
-            raise self._broken("its spine lists no chapter")
+            raise self._broken("its spine lists no chapters")
         if set(names) & self._encrypted():
             raise LmError(
                 f"{self._path} is protected (DRM): its chapters are encrypted.", "Use a copy without protection."
@@ -86,8 +86,8 @@ class _Book:
         self._left -= len(content)
         if self._left < 0:
             raise LmError(
-                f"{self._path} holds more than {LARGEST_BOOK >> 20} MB of text, more than any book.",
-                "Check where the file comes from, or convert it to .txt.",
+                f"{self._path} contains more than {LARGEST_BOOK >> 20} MB of text, more than any book.",
+                "Check the source of the file, or convert it to .txt.",
             )
         return content
 

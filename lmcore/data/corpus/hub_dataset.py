@@ -1,7 +1,7 @@
-"""Data sets on the Hugging Face Hub, by the name `hf:OWNER/NAME[:config][:column]`.
+"""Datasets on the Hugging Face Hub, by the name `hf:OWNER/NAME[:config][:column]`.
 
-The Hub converts most data sets to Parquet, in the branch refs/convert/parquet, as CONFIG/SPLIT/0000.parquet
-(https://huggingface.co/docs/dataset-viewer/parquet). No code of a data set is run.
+The Hub converts most datasets to Parquet, in the branch refs/convert/parquet, as CONFIG/SPLIT/0000.parquet
+(https://huggingface.co/docs/dataset-viewer/parquet). Code in a dataset is never run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SPLIT = re.compile(r"(?:partial-)?(?:train|validation|valid|val|dev|test)")
 
 @dataclass(frozen=True)
 class HubDataset:
-    """A data set in the cache.
+    """A dataset in the cache.
 
     Attributes:
         folder: SPLIT/NUMBER.parquet.
@@ -40,10 +40,10 @@ class HubDataset:
 
 
 def downloaded_dataset(name: str, cache: Path) -> HubDataset | None:
-    """The data set of this name, if it was downloaded.
+    """The dataset of this name, if it was downloaded.
 
     Raises:
-        UsageError: a name that cannot be one.
+        UsageError: the name is not valid.
     """
     _parts(name)
     known = _recorded(_record(name, cache))
@@ -52,18 +52,18 @@ def downloaded_dataset(name: str, cache: Path) -> HubDataset | None:
 
 
 def downloaded_names(cache: Path) -> list[str]:
-    """Names under which data sets were downloaded."""
+    """Names under which datasets were downloaded."""
     records = sorted((cache / "corpora" / "hub").glob("*.json"))
     names = [known["name"] for record in records if (known := _recorded(record))]
     return [name for name in names if downloaded_dataset(name, cache)]
 
 
 def fetch_dataset(name: str, cache: Path, report: Report | None = None) -> Path:
-    """Download a data set's splits into the cache, unless they are there; their folder.
+    """Download a dataset's splits into the cache, unless they are there; their folder.
 
     Raises:
-        UsageError: a name that cannot be one; no such configuration.
-        OutOfReachError: huggingface-hub is not installed, the Hub cannot be reached, or it has no such data set.
+        UsageError: the name is not valid, or there is no such configuration.
+        OutOfReachError: huggingface-hub is not installed, the Hub cannot be reached, or it has no such dataset.
         LmError: the Hub did not convert it; pyarrow is not installed; a full disk.
     """
     if known := downloaded_dataset(name, cache):
@@ -86,7 +86,7 @@ def fetch_dataset(name: str, cache: Path, report: Report | None = None) -> Path:
 
 
 def remove_dataset(name: str, cache: Path) -> None:
-    """Delete a downloaded data set, under each name that it was asked for."""
+    """Delete a downloaded dataset, under each name by which it was requested."""
     dataset = downloaded_dataset(name, cache)
     if dataset is None:
         return
@@ -101,14 +101,14 @@ def _parts(name: str) -> tuple[str, str, str]:
     match = _NAME.fullmatch(name)
     if match is None or ".." in name:
         raise UsageError(
-            f"'{name}' is not a valid name of a Hugging Face data set.",
+            f"'{name}' is not a valid name of a Hugging Face dataset.",
             "Use hf:OWNER/NAME, or hf:OWNER/NAME:CONFIGURATION:COLUMN.",
         )
     return match["repository"], match["first"] or "", match["second"] or ""
 
 
 def _choose(name: str, first: str, second: str, configs: Iterable[str]) -> tuple[str, str]:
-    """Configuration and column. A single part after the data set's name is its configuration if it has such a one."""
+    """Configuration and column. A single part after the dataset's name is a configuration if the dataset has it."""
     known = sorted(configs)
     if not known:
         raise LmError(

@@ -84,8 +84,8 @@ def add_corpus(name: str, path: Path | str, cache_dir: Path | None = None) -> Co
     """Give a path a name that `--data` understands.
 
     Raises:
-        UsageError: a name that is none, or that is taken.
-        LmError: the path holds no text.
+        UsageError: the name is not valid, or it is taken.
+        LmError: the path contains no text.
     """
     cache = cache_dir or default_cache()
     if not _NAME.fullmatch(name):
@@ -108,7 +108,7 @@ def fetch_corpus(name: str, report: Report | None = None, cache_dir: Path | None
     """Download a public corpus into the cache, unless it is there or in `$LM_DATA`; where it lies.
 
     Raises:
-        UsageError: it has no public home.
+        UsageError: it is not in the catalogue.
         OutOfReachError: no network, or a wrong checksum.
         LmError: a full disk.
     """
@@ -138,19 +138,19 @@ def removable(name: str, cache_dir: Path | None = None) -> Path | None:
     if path is not None and path.exists():
         return path
     if name == EMBEDDED:
-        raise UsageError(f"'{name}' is part of Python and cannot be removed.", "It takes no space in the cache.")
+        raise UsageError(f"'{name}' is part of Python and cannot be removed.", "It uses no space in the cache.")
     if name in known_names(cache) or is_name(name, cache):
         where = locate(name, cache)
         if where is None:
             raise UsageError(
                 f"'{name}' has not been downloaded, so there is nothing to remove.",
-                "`lm data list` shows what is here.",
+                "`lm data list` shows which corpora are on this machine.",
             )
         raise UsageError(
             f"{where} is your own file: lm does not delete it.", "To delete it, use your file manager or `rm`."
         )
     raise UsageError(
-        f"There is no corpus '{name}'.", did_you_mean(name, known_names(cache), "`lm data list` shows the known ones.")
+        f"There is no corpus '{name}'.", did_you_mean(name, known_names(cache), "`lm data list` lists all corpora.")
     )
 
 
@@ -198,12 +198,12 @@ def _from_catalogue(name: str) -> CorpusInfo:
 def _known_about(name: str) -> tuple[str, str]:
     """One line, and the licence; both empty where nothing is known."""
     if name == EMBEDDED:
-        return "Python's language reference, from this Python's own documentation", "PSF-2.0"
+        return "The Python language reference, from the documentation inside this Python", "PSF-2.0"
     public = IN_GPT1_TOKENS.get(name, name)
     entry = CATALOGUE.get(public)
     if entry is None:
         return "", ""
-    return f"{public} in the tokens of GPT-1" if name in IN_GPT1_TOKENS else entry.about, entry.licence
+    return f"{public}, tokenized with GPT-1's BPE" if name in IN_GPT1_TOKENS else entry.about, entry.licence
 
 
 def _describe(name: str, corpus: Corpus, first_lines: tuple[str, ...] = ()) -> CorpusInfo:

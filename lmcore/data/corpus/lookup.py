@@ -60,8 +60,8 @@ class Corpus:
 def find_corpus(name: str, reading: Reading | None = None, cache_dir: Path | None = None) -> Corpus | None:
     """The corpus of this name or path; None when it is known but has to be downloaded first.
 
-    A name is looked up among the embedded and added corpora, in the folders of `$LM_DATA`, then in the cache; what is
-    none of these is a path. A public corpus of which only the published token files are here is those.
+    A name is looked up among the embedded and added corpora, in the folders of `$LM_DATA`, then in the cache; anything
+    else is a path. If only the published token files of a public corpus are here, they are the corpus.
 
     Raises:
         UsageError: there is no such name or path.
@@ -95,7 +95,7 @@ def find_corpus(name: str, reading: Reading | None = None, cache_dir: Path | Non
         did_you_mean(
             name,
             known_names(cache),
-            "`lm data list` shows the known ones; --data PATH takes your own: a file, a folder or a glob.",
+            "`lm data list` lists all corpora; --data PATH takes your own file, folder or glob.",
         ),
     )
 
@@ -174,7 +174,7 @@ def corpus_at(path: Path, name: str, reading: Reading | None = None) -> Corpus:
         )
         return _corpus_of_files(name, str(path), files, reading, path)
     if not path.exists():
-        raise LmError(f"{path} does not exist.", "Check the path; `lm data list` shows the known corpora.")
+        raise LmError(f"{path} does not exist.", "Check the path; `lm data list` lists all corpora.")
     if path.suffix in TOKEN_SUFFIXES:
         return Corpus(name, str(path), tokens={"all": path}, folder=path.parent)
     return Corpus(name, str(path), texts={"all": TextSource(name, (path,), reading)}, folder=path.parent)
@@ -220,7 +220,8 @@ def added_corpora(cache: Path) -> dict[str, str]:
         return {}
     except ValueError as error:
         raise LmError(
-            f"{cache / 'corpora.json'} is damaged: {error}.", "Delete it, and add your corpora again."
+            f"{cache / 'corpora.json'} is damaged: {error}.",
+            "Delete it, and add your corpora again with `lm data add`.",
         ) from None
     return {str(name): str(path) for name, path in values.items()}
 

@@ -163,7 +163,8 @@ def _page(path: Path) -> Iterator[str]:
         content += block
         if len(content) > LARGEST_PAGE:
             raise LmError(
-                f"{path} is larger than {LARGEST_PAGE >> 20} MB, which no web page is.", "Convert it to a .txt file."
+                f"{path} is larger than {LARGEST_PAGE >> 20} MB, too large for a web page.",
+                "Convert it to a .txt file.",
             )
     yield html_text(decode_html(bytes(content), str(path)))
 
@@ -176,7 +177,7 @@ def _as_document(path: Path, parts: Iterator[str]) -> Iterator[TextPiece]:
             yield TextPiece(waiting, False)
         waiting = _encodable(part)
     if not waiting:
-        raise LmError(f"{path} has no text in it.", "Choose a file that contains text.")
+        raise LmError(f"{path} contains no text.", "Choose a file that contains text.")
     yield TextPiece(waiting, True)
 
 

@@ -90,12 +90,11 @@ def split_texts(corpus: Corpus, config: DataConfig, cache: Path) -> SplitTexts:
     splits = {name: TextSplit(source, 0, scans[name].size, many, by_line) for name, source in corpus.texts.items()}
     warnings = []
     if corpus.left_out:
-        warnings.append(
-            f"{corpus.left_out} text files in {corpus.where} are not read: by their names they belong to no split."
-        )
+        files = "file" if corpus.left_out == 1 else "files"
+        warnings.append(f"Ignored {corpus.left_out} text {files} in {corpus.where}: not named after a split.")
     if left_out := sum(found.left_out for found in scans.values()):
         warnings.append(
-            f"Project Gutenberg's header and licence ({human_bytes(left_out)}) were removed from {corpus.name}; "
+            f"Project Gutenberg's header and license ({human_bytes(left_out)}) were removed from {corpus.name}; "
             "data.strip_gutenberg=false keeps them."
         )
     whole = "all" if "all" in splits else "train"
@@ -107,7 +106,7 @@ def split_texts(corpus: Corpus, config: DataConfig, cache: Path) -> SplitTexts:
         splits |= dict(zip(["train", *missing], cut, strict=True))
         if whole == "train":
             warnings.append(
-                f"{corpus.name} brings no {' and no '.join(missing)} split: the end of its training text is used."
+                f"{corpus.name} has no {' and no '.join(missing)} split: the end of its training split is used instead."
             )
     splits = {name: splits[name] for name in SPLITS}
     return SplitTexts(splits, _identity(corpus, scans, splits, by_line, cache), warnings)
@@ -143,7 +142,7 @@ def scan(source: TextSource, cache: Path) -> Scan:
             digest.update(b"\xff")
             ends.append(size)
     if size == 0:
-        raise LmError(f"{source.name} has no text.", "Choose a file that contains text.")
+        raise LmError(f"{source.name} contains no text.", "Choose a file that contains text.")
     found = Scan(digest.hexdigest(), size, np.array(ends, np.int64), sum(left_out))
     if source.files:
         with replacing(path, CACHE_HINT) as new, new.open("wb") as file:

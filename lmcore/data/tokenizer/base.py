@@ -113,9 +113,7 @@ class Tokenizer:
         """
         token: str | None = self.backend.id_to_token(int(token_id))
         if token is None:
-            raise LmError(
-                f"The tokenizer has no token {token_id}.", "The model and its tokenizer do not belong together."
-            )
+            raise LmError(f"The tokenizer has no token {token_id}.", "Use the tokenizer that belongs to the model.")
         return token
 
     def spelling(self) -> list[bytes]:
@@ -207,9 +205,7 @@ class _ByteStream:
 
     def push(self, token_id: int) -> str:
         if not 0 <= token_id < len(self._token_bytes):
-            raise LmError(
-                f"The tokenizer has no token {token_id}.", "The model and its tokenizer do not belong together."
-            )
+            raise LmError(f"The tokenizer has no token {token_id}.", "Use the tokenizer that belongs to the model.")
         return self._decoder.decode(self._token_bytes[token_id])
 
     def flush(self) -> str:

@@ -84,7 +84,7 @@ def bpe_tokenizer(
     lowercase: bool = False,
     special_tokens: tuple[str, ...] = (),
 ) -> Tokenizer:
-    """Byte-level BPE (Radford et al. 2019) trained on `texts`: any text can be written with it.
+    """Byte-level BPE (Radford et al. 2019) trained on `texts`: it can encode any text.
 
     `special_tokens` take the first ids; without them `<|endoftext|>` does.
 

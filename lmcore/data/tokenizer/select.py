@@ -52,7 +52,7 @@ def choose_tokenizer(
         title = PUBLISHED_TITLES[config.kind]
         sentence = (
             f"The tokenizer is a byte-level BPE of at most {own.vocab_size:,} tokens, trained on the corpus, because "
-            f"{title}'s is not available: token perplexities do not compare with those of {title}'s tokens. {error}"
+            f"{title}'s is not available: its token perplexities cannot be compared with those of {title}'s. {error}"
         )
         return _trained(own, texts, cache), [sentence]
     if config.kind == "gpt1":
@@ -102,7 +102,7 @@ def load_bpe_beside(corpus: Corpus, config: TokenizerConfig, cache: Path) -> Tok
     if config.kind == "gpt1":
         return gpt1_tokenizer(_bpe_folder("gpt1", config, corpus, cache), pad_first=config.pad_first)
     raise UsageError(
-        f"{corpus.where} contains tokens, but not the tokenizer that they were made with.",
+        f"{corpus.where} contains tokens, but not the tokenizer that was used to create them.",
         "Put its tokenizer.json into the folder, or set tokenizer.kind to gpt2 (nanoGPT's prepare.py), gpt1 or file.",
     )
 
@@ -183,7 +183,7 @@ def _holds(folder: Path, kind: str) -> bool:
 
 def _from_hub(kind: str, folder: Path) -> Path:
     names = " and ".join(_FILES[kind])
-    hint = f"Put {names} into a folder of $LM_DATA, or name their folder with tokenizer.path."
+    hint = f"Put {names} in a folder listed in $LM_DATA, or set tokenizer.path to their folder."
     fetched = [hub_file(_HUB[kind], name, hint) for name in _IN_THE_HUB]
     for source, name in zip(fetched, _FILES[kind], strict=True):
         with replacing(folder / name, CACHE_HINT) as new:
