@@ -157,6 +157,17 @@ def test_a_section_works_as_it_is_written(kind: str, tree: Path) -> None:
         assert is_printed(expected, done.stdout), f"{command}\n{done.stdout}"
 
 
+@pytest.mark.slow
+def test_all_sections_together_keep_types_and_arrows(tree: Path) -> None:
+    sections = read_guide(GUIDE.read_text(encoding="utf-8")).values()
+    for section in sections:
+        apply(section.edits, tree)
+    files = shlex.join(sorted(set().union(*(section.files for section in sections))))
+    linter = Path(sys.executable).with_name("lint-imports")
+    checked = run(f"python -m mypy {files} && {shlex.quote(str(linter))}", tree)
+    assert checked.returncode == 0, checked.stdout
+
+
 def test_the_guide_is_read_and_applied_as_it_says(tmp_path: Path) -> None:
     text = (
         "## A new thing\n"
