@@ -86,8 +86,13 @@ def apply(edits: list[Edit], tree: Path) -> None:
 
 def is_printed(expected: list[str], printed: str) -> bool:
     """Whether the lines were printed in this order, however they were wrapped; `…` stands for any text."""
-    pattern = ".*".join(re.escape(part.strip()) for line in expected for part in " ".join(line.split()).split("…"))
-    return re.search(pattern, " ".join(printed.split()), re.DOTALL) is not None
+    text, at = " ".join(printed.split()), 0
+    for part in (part.strip() for line in expected for part in " ".join(line.split()).split("…")):
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 @pytest.fixture
