@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from lmcore.config import (
     why_ignored,
 )
 from lmcore.errors import UsageError
-from lmcore.registry import parts_of
+from lmcore.registry import CHOICES, parts_of
 
 
 def test_toml_round_trip_keeps_every_setting() -> None:
@@ -38,6 +40,19 @@ def test_round_trip_of_any_value(lr: float, seed: int, corpus: str) -> None:
 
 def test_every_setting_has_a_meaning() -> None:
     assert [name for name in setting_names() if not setting_help(name)] == []
+
+
+@pytest.mark.parametrize("setting", CHOICES)
+def test_the_help_of_a_setting_with_a_table_names_and_explains_every_entry(setting: str) -> None:
+    named = re.findall(r"(\w+) \(([^)]+)\)", setting_help(setting))
+    assert named == [(name, entry.summary) for name, entry in CHOICES[setting].items()]
+
+
+def test_the_help_of_weight_decay_names_every_optimizer_that_has_it() -> None:
+    decoupled, _, added = setting_help("optimizer.weight_decay").partition(";")
+    assert {"adamw", "muon"} <= set(re.findall(r"\w+", decoupled))
+    assert {"sgd", "momentum", "nesterov", "adam_l2"} <= set(re.findall(r"\w+", added))
+    assert "adam" not in re.findall(r"\w+", decoupled + added)
 
 
 def test_text_settings_are_parsed_by_their_type() -> None:

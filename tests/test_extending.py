@@ -86,8 +86,13 @@ def apply(edits: list[Edit], tree: Path) -> None:
 
 def is_printed(expected: list[str], printed: str) -> bool:
     """Whether the lines were printed in this order, however they were wrapped; `…` stands for any text."""
-    pattern = ".*".join(re.escape(part.strip()) for line in expected for part in " ".join(line.split()).split("…"))
-    return re.search(pattern, " ".join(printed.split()), re.DOTALL) is not None
+    text, at = " ".join(printed.split()), 0
+    for part in (part.strip() for line in expected for part in " ".join(line.split()).split("…")):
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 @pytest.fixture
@@ -155,6 +160,17 @@ def test_a_section_works_as_it_is_written(kind: str, tree: Path) -> None:
         done = run(command, tree)
         assert done.returncode == 0, f"{command}\n{done.stdout}"
         assert is_printed(expected, done.stdout), f"{command}\n{done.stdout}"
+
+
+@pytest.mark.slow
+def test_all_sections_together_keep_types_and_arrows(tree: Path) -> None:
+    sections = read_guide(GUIDE.read_text(encoding="utf-8")).values()
+    for section in sections:
+        apply(section.edits, tree)
+    files = shlex.join(sorted(set().union(*(section.files for section in sections))))
+    linter = Path(sys.executable).with_name("lint-imports")
+    checked = run(f"python -m mypy {files} && {shlex.quote(str(linter))}", tree)
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_the_guide_is_read_and_applied_as_it_says(tmp_path: Path) -> None:

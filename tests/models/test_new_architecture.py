@@ -122,6 +122,12 @@ def test_it_says_what_it_can(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("mean")
+def test_a_frozen_embedding_is_frozen_without_its_doing() -> None:
+    model = build_model(ModelConfig(architecture="mean", n_embd=8, freeze_embedding=True), 10, device="meta")
+    assert model.parameter_counts() == (80 + 64, 64)
+
+
+@pytest.mark.usefixtures("mean")
 def test_settings_advice_and_estimates_know_it() -> None:
     config = Config().with_settings({"model.architecture": "mean", "model.n_embd": 10, "model.n_layer": 1})
     assert "mean" in setting_choices("model.architecture")
