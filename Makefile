@@ -1,4 +1,4 @@
-# `make demo` trains and generates; `make test` checks everything. Both build the environment first.
+# `make demo` trains and writes; `make test` checks everything. Both build the environment first.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 
 .PHONY: demo test lint quick slow env clean
 
-# Steps of the demo run; CI shortens it.
+# Steps of the demo's training; CI shortens it.
 DEMO_STEPS ?=
 DEMO_RUNS  := $(shell mktemp -u -d $${TMPDIR:-/tmp}/lm-demo.XXXXXX)
 

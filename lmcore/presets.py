@@ -9,7 +9,6 @@ from typing import Literal
 
 from lmcore.config import Config, setting_applies, setting_names, setting_value, why_ignored
 from lmcore.errors import UsageError, did_you_mean
-from lmcore.registry import parts_of
 from lmcore.text import natural_key
 
 # In a wheel the presets lie inside the package, in a checkout beside it.
@@ -111,8 +110,7 @@ def _optimization(config: Config) -> list[Advice]:
                 "decay: use adamw, which decays all weights alike.",
             )
         )
-    parts = parts_of("optimizer.name", optimizer.name)
-    adaptive = "betas" in parts and "muon" not in parts
+    adaptive = optimizer.name in ("adam", "adam_l2", "adamw")
     post_norm = model.norm_position == "post" and setting_applies(config, "model.norm_position")
     if post_norm and model.n_layer > 1 and adaptive and optimizer.lr >= 5e-4 and not schedule.warmup_steps:
         found.append(

@@ -1,4 +1,4 @@
-"""Requests to a run, whoever writes them and when."""
+"""Requests to a training, whoever writes them and when."""
 
 from __future__ import annotations
 

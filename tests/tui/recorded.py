@@ -1,4 +1,4 @@
-"""Run directories as `lm train` leaves them: finished, killed, with NaN, with a torn last line, from a later version,
+"""Run directories as trainings leave them: finished, killed, with NaN, with a torn last line, from a later version,
 without an event.
 """
 
