@@ -47,7 +47,7 @@ RunOption = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Preset = Annotated[
+PresetOption = Annotated[
     str,
     typer.Option(
         "--preset",
@@ -56,7 +56,7 @@ Preset = Annotated[
         autocompletion=complete_preset,
     ),
 ]
-Corpus = Annotated[
+CorpusOption = Annotated[
     str | None,
     typer.Option(
         "--data",
@@ -65,7 +65,7 @@ Corpus = Annotated[
         autocompletion=complete_corpus,
     ),
 ]
-Settings = Annotated[
+SettingsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
@@ -115,7 +115,7 @@ def train(
             autocompletion=complete_preset,
         ),
     ] = None,
-    data: Corpus = None,
+    data: CorpusOption = None,
     run: Annotated[
         str | None,
         typer.Option("--run", metavar="R", help="Name of the new run (default: the preset's name and a number)."),
@@ -126,7 +126,7 @@ def train(
             "--resume", metavar="R", help="Continue this run from its last checkpoint.", autocompletion=complete_run
         ),
     ] = None,
-    settings: Settings = None,
+    settings: SettingsOption = None,
     max_steps: Annotated[
         int | None,
         typer.Option("--max-steps", metavar="N", min=1, help="Stop at step N, counted from the start of the run."),
@@ -180,7 +180,7 @@ def generate(
 @app.command(name="eval")
 def evaluate(
     run: RunName,
-    data: Corpus = None,
+    data: CorpusOption = None,
     split: Annotated[str, typer.Option("--split", metavar="SPLIT", help="train, val or test.")] = "test",
     checkpoint: Which = None,
     stride: Annotated[
@@ -267,9 +267,9 @@ def tui(run: RunOption = None) -> None:
 
 @app.command(name="lr-find")
 def lr_find(
-    preset: Preset = "quick",
-    data: Corpus = None,
-    settings: Settings = None,
+    preset: PresetOption = "quick",
+    data: CorpusOption = None,
+    settings: SettingsOption = None,
     steps: Annotated[int, typer.Option("--steps", metavar="N", min=10, help="Number of training steps.")] = 100,
     offline: Offline = False,
     device: Device = None,

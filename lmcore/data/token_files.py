@@ -171,7 +171,7 @@ def ends_with_eos(tokenizer: Tokenizer, ids: np.ndarray, many: bool) -> bool:
     """
     if tokenizer.eos_id is None:
         return False
-    if tokenizer.kind == "word":
+    if tokenizer.eos_ends_lines:
         return len(ids) == 0 or int(ids[-1]) != tokenizer.eos_id
     return many
 

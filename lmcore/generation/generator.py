@@ -209,7 +209,7 @@ class _Text:
         self, index: int, tokenizer: Tokenizer, prompt: str, prompt_ids: list[int], settings: GenerationConfig
     ) -> None:
         self._index = index
-        self._end_id = None if tokenizer.kind == "word" else tokenizer.eos_id
+        self._end_id = None if tokenizer.eos_ends_lines else tokenizer.eos_id
         self._generator = random_stream(settings.seed, prompt, index)
         self._decoder = tokenizer.decode_stream()
         for id_ in prompt_ids[-_DECODER_LOOKS_BACK:]:

@@ -186,6 +186,14 @@ def test_a_run_made_elsewhere_without_run_json_is_shown_too() -> None:
         Run(path).config()
 
 
+def test_a_run_that_was_deleted_after_it_was_listed_is_the_oldest() -> None:
+    create_run("kept", Config(), {})
+    create_run("gone", Config(), {})
+    listed = list_runs()
+    remove_run(find_run("gone"))
+    assert [run.name for run in sorted(listed, key=Run.when)] == ["gone", "kept"]
+
+
 def test_listing_imports_nothing_slow() -> None:
     """`lm runs` answers in under 0.2 s only if this room leaves these alone."""
     create_run("a", Config(), {})
@@ -195,11 +203,3 @@ def test_listing_imports_nothing_slow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_a_run_that_was_deleted_after_it_was_listed_is_the_oldest() -> None:
-    create_run("kept", Config(), {})
-    create_run("gone", Config(), {})
-    listed = list_runs()
-    remove_run(find_run("gone"))
-    assert [run.name for run in sorted(listed, key=Run.when)] == ["gone", "kept"]

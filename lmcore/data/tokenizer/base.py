@@ -138,6 +138,11 @@ class Tokenizer:
         path.write_text(self.backend.to_str(), encoding="utf-8")
 
     @property
+    def eos_ends_lines(self) -> bool:
+        """Whether `<eos>` ends a line, as in word-level corpora since Mikolov; with others it ends a document."""
+        return self.kind == "word"
+
+    @property
     def cuts_exactly(self) -> bool:
         """Whether text may be tokenized in pieces cut between words without changing an id."""
         known = self.kind in ("char", "word", "gpt1", "gpt2", "bpe")
