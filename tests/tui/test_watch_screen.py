@@ -22,9 +22,10 @@ from tests.tui.recorded import evaluation, record, record_all, sample, scoring, 
 from tui.app import LmApp
 from tui.settings import load_settings
 from tui.watch import screen as screen_module
-from tui.watch.run_list import RunList
+from tui.watch.run_list import RunList, arrange
 from tui.watch.screen import WatchScreen
 from tui.watch.view import RunPanel, RunView
+from tui.watcher import RunRow
 from tui.widgets.action_bar import ActionBar
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.chart_view import ChartView
@@ -575,3 +576,10 @@ async def test_a_diagnosis_names_only_settings_that_have_an_effect_in_the_run(ro
 def append(run: Path, event: dict[str, Any]) -> None:
     with (run / "events.jsonl").open("a") as file:
         file.write(json.dumps(event) + "\n")
+
+
+def test_runs_that_train_keep_their_order_while_their_heartbeats_alternate() -> None:
+    rows = [RunRow("b", "running", "", modified=200.0), RunRow("a", "paused", "", modified=100.0)]
+    rows += [RunRow("old", "finished", "", modified=10.0), RunRow("new", "finished", "", modified=20.0)]
+    assert [row.name for row in arrange(rows, "", "recent", False)] == ["a", "b", "new", "old"]
+    assert [row.name for row in arrange(rows, "", "recent", True)] == ["old", "new", "a", "b"]
