@@ -475,7 +475,8 @@ class GenerationConfig(Section):
         0, description="Never generate the same n-gram of this many tokens twice (0: off)."
     )
     greedy: Annotated[bool, Control("greedy", (0, 1, 1), off=False)] = Field(
-        False, description="Always choose the most likely token, instead of sampling."
+        False,
+        description="Always choose the most likely token; temperature, top_k, top_p, min_p and seed have no effect.",
     )
     seed: Annotated[Count, SAMPLED, Control("seed", (0, 100, 1), most=2_000_000_000)] = Field(
         0, description="Random seed: the same seed and prompt give the same text."

@@ -178,3 +178,12 @@ def test_values_are_shown_as_toml_that_reads_back(value: Any, shown: str) -> Non
 
 def test_a_values_control_characters_are_shown() -> None:
     assert show_value("\x1b[2J") == '"␛[2J"'
+
+
+def test_show_says_which_sampler_settings_have_no_effect(lm: Lm, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[generation]\ngreedy = true\n")
+    lines = {line.partition(" = ")[0]: line for line in lm("presets", "show", str(path)).out.splitlines()}
+    for name in ("temperature", "top_k", "top_p", "min_p"):
+        assert "(no effect: generation.greedy = true)" in lines[name]
+    assert "no effect" not in lines["repetition_penalty"]

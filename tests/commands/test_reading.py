@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import typer
 
 from lmcore.config import GenerationConfig
-from lmcore.runs import Run
+from lmcore.runs import Run, identity
 from tests.commands.conftest import Answer
 
 Lm = Callable[..., Answer]
@@ -247,3 +248,48 @@ def test_a_run_that_has_only_begun(lm: Lm, runs: Path) -> None:
     assert lm("compare", "tiny").code == 0
     assert "no checkpoint yet" in lm("generate", "9", "--run", "tiny").err
     assert lm("watch", "tiny", "--once").out == "tiny is created\n"
+
+
+def test_watch_says_now_and_then_how_far_a_scoring_is(lm: Lm, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = runs / "tiny" / "events.jsonl"
+    whole = path.read_text().splitlines()
+    begun = [json.loads(line) for line in whole if '"finish"' not in line and '"test"' not in line]
+    begun[0] |= identity()
+    progress = {"split": "test", "final": True, "tokens_total": 100}
+
+    def beat(seconds: int) -> dict[str, object]:
+        scoring = progress | {"tokens_scored": seconds, "seconds": seconds, "seconds_left": 100 - seconds}
+        return {"kind": "heartbeat", "time": time.time(), "step": 60, "paused": False, "scoring": scoring}
+
+    path.write_text("".join(json.dumps(event) + "\n" for event in [*begun, beat(5)]))
+    assert "scoring final test  5%  5/100 tokens  ETA 1m 35s" in lm("watch", "tiny", "--once").out
+    later = iter([*map(beat, (10, 31, 40, 62)), {"kind": "finish", "time": time.time(), "step": 60, "why": "done"}])
+
+    def write_one(_: float) -> None:
+        with path.open("a") as events:
+            events.write(json.dumps(next(later)) + "\n")
+
+    monkeypatch.setattr("commands.watch.time.sleep", write_one)
+    lines = [line.split("  ")[1] for line in lm("watch", "tiny").out.splitlines() if line.startswith("scoring")]
+    assert lines == ["5%", "31%", "62%"]
+
+
+def test_a_newer_versions_run_is_shown_and_compared_but_not_resumed(lm: Lm, runs: Path) -> None:
+    config = runs / "tiny" / "config.toml"
+    text = config.read_text().replace("[model]\n", '[model]\nmixture = "of \\u001b[31mexperts"\n', 1)
+    config.write_text(text + "\n[quantum]\nbits = 3\n")
+    answer = lm("runs", "show", "tiny")
+    assert answer.code == 0
+    assert "model.mixture" in answer.out
+    assert "unknown to this version of lm" in answer.out
+    assert "quantum.bits" in answer.out
+    assert "training.max_steps" in answer.out
+    assert "\x1b" not in answer.out
+    assert json.loads(lm("runs", "show", "tiny", "--json").out)["config"]["quantum"] == {"bits": 3}
+    assert lm("compare", "tiny").code == 0
+    assert lm("watch", "tiny", "--once").code == 0
+    assert lm("generate", "9 g", "--run", "tiny").code == 0  # a checkpoint says itself what it needs
+    refused = lm("train", "--resume", "tiny")
+    assert refused.code == 1
+    assert "has settings that this version of lm cannot use: There is no setting 'model.mixture'." in refused.err
+    assert "Update lm" in refused.err

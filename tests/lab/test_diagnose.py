@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmcore.config import Config
 from lmcore.lab import Curves, curves_of, diagnose, generalization_gap
 from lmcore.runs import History
 
@@ -137,3 +138,30 @@ def test_curves_of_a_history_are_its_train_events_and_val_evaluations() -> None:
         ]
     )
     assert curves_of(history) == Curves([1], [3.0], [1], [2.0], [0.3])
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"model.architecture": "lstm"}, False),
+        ({"model.norm_position": "pre"}, False),
+        ({"model.norm_position": "post"}, True),
+    ],
+)
+def test_a_remedy_names_only_settings_with_an_effect(settings: dict[str, str], named: bool) -> None:
+    (plateau,) = diagnose(Curves(range(60), [10.6] * 60), Config().with_settings(settings))
+    assert plateau.what == "plateau"
+    assert ("model.norm_position" in plateau.remedy) == named
+    assert plateau.remedy.startswith("Add schedule.warmup_steps")
+
+
+@pytest.mark.parametrize(("optimizer", "named"), [("adamw", True), ("adam", False)])
+def test_weight_decay_is_no_remedy_for_an_optimizer_without_it(optimizer: str, named: bool) -> None:
+    config = Config().with_settings({"optimizer.name": optimizer})
+    (overfit,) = [sign for sign in diagnose(curves(learning, u_shaped), config) if sign.what == "overfit"]
+    assert ("optimizer.weight_decay" in overfit.remedy) == named
+
+
+def test_without_settings_no_remedy_depends_on_them() -> None:
+    (plateau,) = diagnose(Curves(range(60), [10.6] * 60))
+    assert plateau.remedy == "Add schedule.warmup_steps or change optimizer.lr by a factor of 3."

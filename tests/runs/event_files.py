@@ -80,6 +80,7 @@ def event_files(draw: Draw) -> str:
 
 OTHERS: list[Event] = [
     {"kind": "heartbeat", "paused": True},
+    {"kind": "heartbeat", "scoring": {"split": "val", "final": False, "tokens_scored": 3, "tokens_total": 7}},
     {"kind": "checkpoint", "path": "step-1"},
     {"kind": "warning", "what": "nan", "message": "Not finite."},
     {"kind": "dream", "of": "sheep"},

@@ -135,3 +135,20 @@ def test_no_file_no_events_and_a_half_line(tmp_path: Path) -> None:
     path.write_text('{"kind": "train", "step": 1}\n{"kind": "train", "st')
     assert [item["step"] for item in History.load(path).train] == [1]
     assert [item["step"] for item in History.load(path, max_train=2).train] == [1]
+
+
+def test_a_scoring_goes_on_until_its_result_the_next_step_or_the_end() -> None:
+    progress = {"split": "test", "final": True, "tokens_scored": 429, "tokens_total": 1000, "seconds_left": None}
+    start, train = {"kind": "start", "time": 1.0}, {"kind": "train", "step": 5, "time": 2.0}
+    beat = {"kind": "heartbeat", "time": 3.0, "step": 5, "paused": False, "scoring": progress}
+    scoring = History([start, train, beat]).latest.scoring
+    assert scoring is not None
+    assert (scoring.split, scoring.final, scoring.percent, scoring.seconds_left) == ("test", True, "42%", None)
+    for later in (
+        {"kind": "eval", "step": 5, "split": "test", "loss": 1.0, "time": 4.0},
+        {"kind": "train", "step": 6, "time": 4.0},
+        {"kind": "finish", "step": 5, "time": 4.0},
+        {"kind": "heartbeat", "step": 5, "time": 4.0, "scoring": None},
+        {"kind": "heartbeat", "step": 5, "time": 4.0, "scoring": {"split": 3, "tokens_scored": "x"}},
+    ):
+        assert History([start, train, beat, later]).latest.scoring is None, later

@@ -106,6 +106,7 @@ def test_every_reader_tells_the_same(
     assert data.last_val == (val[-1] if val else {})
     assert data.warnings == history.warnings
     assert data.samples == history.samples
+    assert data.scoring == latest_events(path).scoring == history.latest.scoring
     assert data.paused == bool(latest.finish is None and (latest.heartbeat or {}).get("paused"))
 
 

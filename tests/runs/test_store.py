@@ -203,3 +203,16 @@ def test_listing_imports_nothing_slow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_run_of_a_newer_version_can_be_shown_by_what_is_known_of_it() -> None:
+    run = create_run("new", Config().with_settings({"model.n_layer": 7}), {})
+    path = run.path / "config.toml"
+    path.write_text(path.read_text().replace("[model]\n", "[model]\nexperts = 8\n") + "\n[quantum]\nbits = 3\n")
+    known = run.known_config()
+    assert known is not None
+    assert known.model.n_layer == 7
+    with pytest.raises(LmError, match="settings that this version of lm cannot use"):
+        run.config()
+    path.write_text("[model]\nn_layer = 'many'\n")
+    assert run.known_config() is None

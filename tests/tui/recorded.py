@@ -77,6 +77,13 @@ def evaluation(step: int, loss: float, best: bool = True) -> dict[str, Any]:
     }
 
 
+def scoring(step: int, split: str, tokens: int, *, final: bool = True, **fields: Any) -> dict[str, Any]:
+    """A heartbeat while a split of 1,000 tokens is scored, half a second for each token."""
+    progress = {"split": split, "final": final, "tokens_scored": tokens, "tokens_total": 1000}
+    progress |= {"seconds": tokens / 2, "seconds_left": (1000 - tokens) / 2}
+    return {"kind": "heartbeat", "time": EPOCH + step, "step": step, "paused": False, "scoring": progress, **fields}
+
+
 def sample(step: int, text: str) -> dict[str, Any]:
     """A `sample` event."""
     return {

@@ -5,6 +5,7 @@ not be compared.
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,48 @@ async def test_folded_table_differences_and_curves_are_tabs(root: Path) -> None:
             await pilot.press("right_square_bracket")
             await pilot.pause()
         assert seen == [0, 1, 2]
+
+
+async def test_published_figures_and_substitutions_are_shown_where_there_are_any(root: Path) -> None:
+    async with opened(root, "compare", overlay=["lstm-a"]) as (_, screen, pilot):
+        await compared(screen, pilot, 1)
+        assert not [title for title in table(screen, "#runs-table")[0] if title.startswith("publ.")]
+        assert "publ." not in shown(screen.query_one("#note"))
+    replaced = "The tokenizer is a byte-level BPE."
+    score = {"tokens_scored": 279_022, "final": True}
+    record(
+        root,
+        "study",
+        [
+            start(),
+            {"kind": "warning", "time": 1.0, "what": "substitution", "message": replaced},
+            train(10),
+            evaluation(10, math.log(158.8)) | score,
+            evaluation(10, math.log(158.8)) | score | {"split": "test", "best": False},
+            finish(10),
+        ],
+        settings={"eval.published_mean": True, "training.batch_size": 16, "model.block_size": 256},
+    )
+    async with opened(root, "compare", overlay=["lstm-a", "study"]) as (_, screen, pilot):
+        await compared(screen, pilot, 2)
+        titles, *rows = table(screen, "#runs-table")
+        cells = {row[0].split()[1]: dict(zip(titles, row, strict=True)) for row in rows}
+        assert float(cells["study"]["publ. test"]) == pytest.approx(148.87, abs=0.02)
+        assert (cells["study"]["test ppl"], cells["lstm-a"]["publ. test"]) == ("158.80", "")
+        note = shown(screen.query_one("#note"))
+        assert "a short last batch counts as a full one" in " ".join(note.split())
+        assert f"study: {replaced}" in note
+
+
+async def test_runs_of_different_tokenizers_show_what_may_be_compared_and_star_it(root: Path) -> None:
+    words = {"loss": 3.0, "word_perplexity": 60.0, "bits_per_byte": 1.25}
+    for name, tokenizer in (("by-char", "char"), ("by-word", "word")):
+        scored = [evaluation(10, 3.0) | words, evaluation(10, 3.0) | words | {"split": "test", "best": False}]
+        record(root, name, [start(), train(10), *scored, finish(10)], settings={"tokenizer.kind": tokenizer})
+    async with opened(root, "compare", overlay=["by-char", "by-word"]) as (_, screen, pilot):
+        await compared(screen, pilot, 2)
+        titles, row, _ = table(screen, "#runs-table")
+        values = dict(zip(titles, row, strict=True))
+        assert (values["test word ppl"], values["test bits/byte"]) == ("60.00", "1.2500")
+        assert "val ppl" not in titles
+        assert "test word perplexity" in " ".join(shown(screen.query_one("#note")).split())

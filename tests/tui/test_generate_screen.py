@@ -337,3 +337,19 @@ async def test_the_real_process_generates_what_the_generator_does(root: Path) ->
         await until(pilot, lambda: screen.job is None, 3.0)
         assert screen.engine.pid is not None
         assert 20 < screen.text_panels[1].column.tokens < 50_000
+
+
+async def test_sliders_without_an_effect_say_so_and_off_is_written_off(root: Path) -> None:
+    async with opened(root, "generate") as (_, screen, pilot):
+        names = ("greedy", "top_k", "top_p", "seed", "max_new_words")
+        slider = {name: screen.query_one(f"#{name}", Slider) for name in names}
+        assert all(shown(slider[name]).endswith(" off") for name in ("greedy", "top_k", "top_p", "max_new_words"))
+        slider["top_k"].set_value(40)
+        await pilot.pause()
+        assert shown(slider["top_k"]).endswith(" 40")
+        slider["greedy"].set_value(1)
+        await until(pilot, lambda: shown(slider["top_k"]).endswith(" unused"))
+        assert "generation.greedy = true" in str(slider["top_k"].tooltip)
+        assert [name for name in slider if shown(slider[name]).endswith(" unused")] == ["top_k", "top_p", "seed"]
+        slider["greedy"].set_value(0)
+        await until(pilot, lambda: shown(slider["top_k"]).endswith(" 40"))

@@ -23,6 +23,7 @@ from tests.tui.scenes import FAKE_ENGINE, notes, opened, shown, until
 from tui.engine.client import Engine
 from tui.presets import launch
 from tui.presets.draft import Draft, fits_alone
+from tui.presets.panels import Plan, PlanPanel
 from tui.presets.screen import PresetsScreen
 from tui.watch.screen import WatchScreen
 from tui.widgets.choose import Choose
@@ -93,6 +94,11 @@ async def test_the_plan_names_parameters_memory_time_and_advice(root: Path) -> N
         await chosen(screen, pilot)
         said = plan(screen)
         assert "4,000 parameters, 3,600 learnable" in said
+        assert "at most" not in said
+        # Before the text is read, the vocabulary is only bounded.
+        screen.query_one(PlanPanel).show(screen.draft, Plan((4000, 3600), exact=False), None)
+        await pilot.pause()
+        assert "at most 4,000 parameters" in plan(screen)
         assert "✓ Fits" in said
         assert "time unknown until a run has been trained on this machine" in said
         assert "⚠ caution: A post-norm transformer at learning rate 0.001" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,13 +18,14 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from lmcore.runs import ControlReader, Run, identity
-from tests.tui.recorded import evaluation, record, record_all, sample, start, train, training
+from tests.tui.recorded import evaluation, record, record_all, sample, scoring, start, train, training
 from tui.app import LmApp
 from tui.settings import load_settings
 from tui.watch import screen as screen_module
-from tui.watch.run_list import RunList
+from tui.watch.run_list import RunList, arrange
 from tui.watch.screen import WatchScreen
 from tui.watch.view import RunPanel, RunView
+from tui.watcher import RunRow
 from tui.widgets.action_bar import ActionBar
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.chart_view import ChartView
@@ -533,3 +535,50 @@ async def test_a_directory_without_runs_says_what_to_do(tmp_path: Path, monkeypa
         record(tmp_path / "none", "first", [start(**identity()), train(10)])
         await pilot.press("1")
         await until(pilot, lambda: app.session.selected == "first")
+
+
+@pytest.mark.parametrize("size", [(100, 28), (150, 42), (200, 60)])
+async def test_a_scoring_shows_how_far_it_is_and_its_own_time_left(root: Path, size: tuple[int, int]) -> None:
+    now = time.time()
+    events = [train(500), train(1000, seconds_left=700.0, time=now), scoring(1000, "test", 428, time=now)]
+    record(root, "last", [start(**identity()), *events])
+    async with watching(root, "last", size) as (_, screen, pilot):
+        facts = text_of(screen.query_one("#facts"))
+        assert "scoring final test 42%" in facts
+        assert "ETA 4m 46s" in facts
+        assert "test 42%" in text_of(screen.runs)
+        assert "100%" not in text_of(screen.runs)
+        # The next split, then the end: what a heartbeat said is not shown when it is over.
+        append(root / "last", {**evaluation(1000, 3.0), "split": "test", "final": True, "time": now + 1})
+        await until(pilot, lambda: "scoring" not in text_of(screen.query_one("#facts")))
+
+
+async def test_the_time_left_is_the_runs_own_which_knows_of_evaluations(root: Path) -> None:
+    record(root, "long", [start(**identity()), train(10), train(20, seconds_left=7320.0, time=time.time())])
+    async with watching(root, "long") as (_, screen, _):
+        assert "ETA 2h 02m" in text_of(screen.query_one("#facts"))
+
+
+async def test_a_diagnosis_names_only_settings_that_have_an_effect_in_the_run(root: Path) -> None:
+    flat = [start(), *(train(step, loss=7.3) for step in range(10, 610, 10))]
+    for name, settings in (
+        ("flat-lstm", {"model.architecture": "lstm"}),
+        ("flat-gpt", {"model.norm_position": "post"}),
+    ):
+        record(root, name, flat, settings=settings)
+        async with watching(root, name, (200, 60)) as (_, screen, pilot):
+            await shows(screen, pilot, "plateau:")
+            await pilot.pause()
+            assert ("norm_position" in text_of(screen.query_one("#facts"))) == (name == "flat-gpt")
+
+
+def append(run: Path, event: dict[str, Any]) -> None:
+    with (run / "events.jsonl").open("a") as file:
+        file.write(json.dumps(event) + "\n")
+
+
+def test_runs_that_train_keep_their_order_while_their_heartbeats_alternate() -> None:
+    rows = [RunRow("b", "running", "", modified=200.0), RunRow("a", "paused", "", modified=100.0)]
+    rows += [RunRow("old", "finished", "", modified=10.0), RunRow("new", "finished", "", modified=20.0)]
+    assert [row.name for row in arrange(rows, "", "recent", False)] == ["a", "b", "new", "old"]
+    assert [row.name for row in arrange(rows, "", "recent", True)] == ["old", "new", "a", "b"]

@@ -36,9 +36,11 @@ WORDS = ("architecture", "optimizer", "state")
 
 def columns_of(comparison: Comparison) -> list[tuple[str, str, Callable[[Any], str]]]:
     """The columns of which some run has a value."""
+    titles = dict(comparison.figures)
+    if not any(key.endswith("bits_per_byte") for key in titles):
+        titles["bits_per_byte"] = "bits/byte"  # of the test, else of validation
     figures = [
-        (key, title, ("{:.4f}" if key.endswith("bits_per_byte") else "{:,.2f}").format)
-        for key, title in comparison.figures.items()
+        (key, title, ("{:.4f}" if key.endswith("bits_per_byte") else "{:,.2f}").format) for key, title in titles.items()
     ]
     columns = [*BEFORE, *figures, *AFTER]
     return [column for column in columns if any(row.get(column[0]) is not None for row in comparison.rows)]

@@ -50,7 +50,7 @@ def _state_text(row: RunRow) -> str:
     glyph = (GLYPHS_ASCII if ascii_only() else GLYPHS)[row.state]
     if row.mark in ALARMS:
         return f"{glyph} {row.mark}"
-    if row.state == "running" and row.scoring is not None and row.scoring.final:
+    if row.state == "running" and row.scoring is not None and (row.scoring.final or row.progress == 1.0):
         split = harmless(row.scoring.split, keep_newlines=False)
         return f"{glyph} {split} {row.scoring.percent}"  # all steps are done: their share would stand still
     if row.state in ("running", "paused") and row.progress is not None:
@@ -64,6 +64,11 @@ def _age(row: RunRow) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f}{unit}"
     return f"{seconds:.0f}s"
+
+
+def _recency(row: RunRow) -> tuple[object, ...]:
+    """The newest first. Runs that train stay in the order of their names: each heartbeat would turn them round."""
+    return (0, 0.0) if row.state in ("running", "paused") else (1, -row.modified)
 
 
 # In the order in which they get room.
@@ -103,7 +108,7 @@ COLUMNS = (
     ListColumn(
         "step", "step", 7, lambda row: human_count(row.step) if row.step else "", lambda row: (-row.step,), right=True
     ),
-    ListColumn("recent", "age", 5, _age, lambda row: (-row.modified,), right=True),
+    ListColumn("recent", "age", 5, _age, _recency, right=True),
     ListColumn(
         "corpus", "corpus", 16, lambda row: harmless(row.dataset, keep_newlines=False), lambda row: (row.dataset,)
     ),
