@@ -87,9 +87,12 @@ class TablePanel(Panel):
         by = (comparison.best_by or "").replace("_", " ")
         starred = f" Starred: the lowest {by} of each architecture." if by else ""
         warn = "" if comparison.comparability.level == "tokens" else "! " if ascii_only() else "⚠ "
-        self.query_one("#note", Static).update(
-            Content.styled(f"{warn}{comparison.comparability.note}{starred}", "$warning" if warn else "")
-        )
+        note = Content.styled(f"{warn}{comparison.comparability.note}{starred}", "$warning" if warn else "")
+        if comparison.substitutions:
+            names = ", ".join(harmless(name) for name in comparison.substitutions)
+            sign = "! " if ascii_only() else "⚠ "
+            note += Content.styled(f"\n{sign}Substitutions in {names}: see the warnings in Watch.", "$warning")
+        self.query_one("#note", Static).update(note)
 
     def show_nothing(self) -> None:
         """There are no runs."""
