@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, NamedTuple
 
+from lmcore.config import setting_names, why_ignored
+from lmcore.errors import LmError
 from lmcore.runs.events import Event, is_number
 from lmcore.runs.history import History
 from lmcore.runs.run import Run
@@ -45,7 +47,8 @@ class Comparison:
     nothing ranks them.
 
     `curves[run][split][field]` are lists of equal length, split `train` or `val`; `differences[setting][run]` is a
-    value, None where unset; `substitutions[run]` are sentences on what stood in for something that was asked for.
+    value, None where it is unset or has no effect; `substitutions[run]` are sentences on what stood in for something
+    that was asked for.
     """
 
     rows: list[dict[str, Any]]
@@ -95,7 +98,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         best_by=best_by,
         comparability=comparability,
         curves={name: _curves(history) for name, history in histories.items()},
-        differences=setting_differences({run.name: run.config_values() for run in runs}),
+        differences=_with_an_effect(setting_differences({run.name: run.config_values() for run in runs}), runs),
         substitutions={name: found for name, history in histories.items() if (found := _substitutions(history))},
     )
 
@@ -135,6 +138,21 @@ def setting_differences(configs: dict[str, dict[str, Any]]) -> dict[str, dict[st
         for key, values in found.items()
         if any(value != next(iter(values.values())) for value in values.values())
     }
+
+
+def _with_an_effect(differences: dict[str, dict[str, Any]], runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """The differences with None for what has no effect in a run, such as the number of heads of an LSTM."""
+    found = {name: dict(values) for name, values in differences.items()}
+    known = set(setting_names())
+    for run in runs:
+        try:
+            config = run.config()
+        except LmError:  # of another version of lm
+            continue
+        for name in found.keys() & known:
+            if why_ignored(config, name) is not None:
+                found[name][run.name] = None
+    return {name: values for name, values in found.items() if any(value is not None for value in values.values())}
 
 
 def published_loss(loss: float, tokens: int, batch_size: int, block_size: int) -> float:

@@ -146,6 +146,16 @@ def test_only_settings_that_differ_are_named() -> None:
     assert compare([one, two]).differences["model.n_layer"] == {"one": 4, "two": None}
 
 
+def test_settings_without_an_effect_in_a_run_are_left_out_of_its_column() -> None:
+    lstm = {**LSTM, "model.projection": "relu", "model.n_hidden": 32}
+    ignored = {"optimizer.name": "sgd", "optimizer.beta2": 0.5}
+    runs = [a_run("one", {"model.norm_position": "post"}), a_run("two", lstm), a_run("three", {**LSTM, **ignored})]
+    differences = compare(runs).differences
+    assert differences["model.norm_position"] == {"one": "post", "two": None, "three": None}
+    assert differences["model.projection"] == {"one": None, "two": "relu", "three": "none"}
+    assert differences["optimizer.beta2"] == {"one": 0.95, "two": 0.95, "three": None}
+
+
 def test_curves_have_every_axis_and_equal_lengths() -> None:
     curves = compare([a_run("a", test={"loss": 1.0})]).curves["a"]
     assert curves["val"]["step"] == [1, 2]

@@ -144,6 +144,19 @@ async def test_keys_for_runs_act_on_the_row_of_the_cursor(root: Path) -> None:
         assert json.loads((root / "live" / "control.jsonl").read_text())["action"] == "checkpoint"
 
 
+async def test_runs_with_substitutions_are_named(root: Path) -> None:
+    replaced = "Offline: the corpus is python-docs, Python's own language reference, instead of wikitext-2-raw."
+    stand_in = {"kind": "warning", "time": 1.0, "step": 0, "what": "substitution", "message": replaced}
+    events = [start(), stand_in, train(10), evaluation(10, 4.0), finish(10)]
+    record(root, "offline", events)
+    async with opened(root, "compare", overlay=["gpt-a", "offline"]) as (_, screen, pilot):
+        await compared(screen, pilot, 2)
+        assert "Substitutions in offline: see the warnings in Watch." in shown(screen.query_one("#note"))
+    async with opened(root, "compare", overlay=["gpt-a", "lstm-a"]) as (_, screen, pilot):
+        await compared(screen, pilot, 2)
+        assert "Substitutions" not in shown(screen.query_one("#note"))
+
+
 async def test_without_runs_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LM_STATE", str(tmp_path / "state"))
     (tmp_path / "runs").mkdir()
