@@ -151,7 +151,7 @@ async def test_runs_with_substitutions_are_named(root: Path) -> None:
     record(root, "offline", events)
     async with opened(root, "compare", overlay=["gpt-a", "offline"]) as (_, screen, pilot):
         await compared(screen, pilot, 2)
-        assert "Substitutions in offline: see the warnings in Watch." in shown(screen.query_one("#note"))
+        assert "⚠ offline: Offline: the corpus is python-docs" in shown(screen.query_one("#note"))
     async with opened(root, "compare", overlay=["gpt-a", "lstm-a"]) as (_, screen, pilot):
         await compared(screen, pilot, 2)
         assert "Substitutions" not in shown(screen.query_one("#note"))
