@@ -91,7 +91,10 @@ def continue_run(
     _say_where("continuing", run.name, run.path)
     with _sigterm_unwinds():
         from lmcore.training import prepare
+        from lmcore.training.resume import check_unchanged
 
+        if run.checkpoints():
+            check_unchanged(run.config(), config)  # before another text is read for nothing
         return _train(prepare(config, note_data), run, resume=True, as_json=as_json)
 
 
