@@ -188,6 +188,7 @@ def test_offline_and_resume_are_refused_together(bare: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_exp12_trains_in_an_empty_folder_without_a_network(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LM_RUNS")
     done = subprocess.run(
@@ -206,7 +207,7 @@ def test_exp12_trains_in_an_empty_folder_without_a_network(bare: Path, monkeypat
         ],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=580,
         cwd=bare,
         env={**os.environ, "PYTHONPATH": str(HOUSE)},
         check=False,
