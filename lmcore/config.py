@@ -355,7 +355,7 @@ class TrainingConfig(Section):
     label_smoothing: Probability = Field(
         0.0, description="Probability mass of the target that is spread over the vocabulary (training only)."
     )
-    l1: NonNegative = Field(0.0, description="Weight of the L1 penalty on weight matrices (not on embeddings).")
+    l1: NonNegative = Field(0.0, description="Weight of the L1 penalty, on the weights that weight decay applies to.")
     activation_reg: Annotated[NonNegative, CELL] = Field(
         0.0, description="Activation regularization: L2 on the dropped output (AWD-LSTM, alpha)."
     )
