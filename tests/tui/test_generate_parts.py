@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
@@ -56,6 +56,7 @@ def test_the_token_at_a_cell() -> None:
 
 
 @given(st.lists(st.text(alphabet="ab", max_size=6), min_size=2, max_size=4))
+@example(["a", "ab", "aba", "abb"])
 def test_texts_part_at_the_first_place_where_two_that_reach_it_differ(texts: list[str]) -> None:
     places = [
         place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from lmcore.text import harmless
@@ -69,15 +70,7 @@ def parting(columns: Sequence[CheckpointTexts], sample: int) -> int | None:
     A text that has merely not come that far yet does not differ.
     """
     texts = [text for text in (column.text(sample) for column in columns) if text]
-    if len(texts) < 2:
-        return None
-    for place, characters in enumerate(zip(*texts, strict=False)):
-        if len(set(characters)) > 1:
-            return place
-    shortest = min(map(len, texts))
-    # Beyond the shortest, the longer ones may still differ from each other.
-    longer = [text for text in texts if len(text) > shortest]
-    for place in range(shortest, min(map(len, longer), default=0) if len(longer) > 1 else 0):
-        if len({text[place] for text in longer}) > 1:
+    for place, characters in enumerate(zip_longest(*texts)):
+        if len({character for character in characters if character is not None}) > 1:
             return place
     return None
