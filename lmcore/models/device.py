@@ -23,7 +23,7 @@ def pick_device(name: str) -> torch.device:
         raise UsageError(f"'{name}' is not a device.", "Choose auto, cpu, cuda, cuda:N or mps.") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(
-            f"There is no device '{name}': PyTorch finds {torch.cuda.device_count()} CUDA GPUs.",
+            f"The device '{name}' is not available: PyTorch finds {torch.cuda.device_count()} CUDA GPUs.",
             "Choose another one with --device, or use auto.",
         )
     if device.type == "mps" and not torch.backends.mps.is_available():

@@ -252,4 +252,7 @@ def test_on_a_disk_that_is_really_full(small_disk: Path) -> None:
     verify_checkpoint(run.checkpoint("last"))
     shutil.rmtree(run.path / "step-00000001")
     run.events.write("train", step=written)
-    assert [event["step"] for event in run.history().train] == [*range(written), written]
+    # The disk may have been full just before the newline of a line: then the next line completes that one too.
+    steps = [event["step"] for event in run.history().train]
+    assert (steps[:written], steps[-1]) == ([*range(written)], written)
+    assert len(steps) - written in (1, 2)
