@@ -15,7 +15,7 @@ from lmcore.training.scoring import final_tokens, score, tokens_to_score
 from lmcore.training.setup import Setup
 
 # When validation and test loss lie "far apart". Splits of one text differ by a few percent of the loss: WikiText-2 by
-# 0.05 to 0.1 nats of about 4.5, a novel by 0.04 to 0.2 of 4. A licence behind a novel made it 0.66 of 4.4 for a model
+# 0.05 to 0.1 nats of about 4.5, a novel by 0.04 to 0.2 of 4. A license behind a novel made it 0.66 of 4.4 for a model
 # that had seen the text once, and 1.1 of 4.2 for a trained one. The bound lies between, on a scale that holds for
 # characters, BPE and words alike.
 FAR_SHARE = 0.1

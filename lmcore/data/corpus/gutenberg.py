@@ -1,4 +1,4 @@
-"""Books from Project Gutenberg: the text without the header and the licence around it.
+"""Books from Project Gutenberg: the text without the header and the license around it.
 
 The marker lines are those that Project Gutenberg's own tools look for (https://www.gutenberg.org/policy/license.html):
 `*** START OF THE PROJECT GUTENBERG EBOOK EMMA ***`, and the same with END; older files have THIS, or no space after the
@@ -39,7 +39,7 @@ def without_boilerplate(
     """
     count = left_out or (lambda size: None)
     document = _Document(count)
-    # The last piece that is kept ends the document, though the licence after it is longer than a piece.
+    # The last piece that is kept ends the document, though the license after it is longer than a piece.
     waiting = ""
     for text, ends_document in pieces:
         kept = document.push(text, final=ends_document)

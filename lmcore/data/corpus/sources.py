@@ -39,7 +39,7 @@ class Reading:
 
     Attributes:
         field: the field of a JSONL row, or the column of a Parquet file, that holds the text.
-        strip_gutenberg: leave out Project Gutenberg's header and licence.
+        strip_gutenberg: leave out Project Gutenberg's header and license.
     """
 
     field: str = "text"

@@ -33,7 +33,7 @@ class Scan:
         digest: sha256 of the text and of its documents' ends.
         size: UTF-8 bytes.
         document_ends: [documents] int64, byte offsets.
-        left_out: UTF-8 bytes of Project Gutenberg's headers and licences, which are no part of the text.
+        left_out: UTF-8 bytes of Project Gutenberg's headers and licenses, which are no part of the text.
     """
 
     digest: str
