@@ -10,12 +10,12 @@ from commands.output.console import note, note_data, put_json
 from commands.output.tables import put_facts
 from lmcore.config import Config, parse_assignments, why_ignored
 from lmcore.errors import UsageError, did_you_mean
+from lmcore.measures import SPLITS
 from lmcore.text import harmless
 
 if TYPE_CHECKING:
     from lmcore.training import EvalResult
 
-SPLITS = ("train", "val", "test")
 # The settings that decide how a trained model is scored. eval.max_tokens is for evaluations during training.
 SETTINGS = ("eval.batch_size", "eval.stride", "eval.final_max_tokens", "eval.carry_state")
 

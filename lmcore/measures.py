@@ -1,4 +1,4 @@
-"""What the loss counts, and what it becomes for people. Loss is nats per token everywhere in `lm`."""
+"""What is scored, and what the loss becomes for people. Loss is nats per token everywhere in `lm`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import overload
 
 # The target of a position that is not scored; it is PyTorch's default `ignore_index`.
 IGNORED = -100
+
+# The splits of a corpus, in the order in which they are named.
+SPLITS = ("train", "val", "test")
 
 # exp of more than this is no float64 any more.
 _LARGEST_EXPONENT = 709.0

@@ -11,12 +11,13 @@ import numpy as np
 
 from lmcore.data.checksums import remembered_hash
 from lmcore.data.corpus.catalogue import identity, known_by
-from lmcore.data.corpus.lookup import SPLITS, Corpus
+from lmcore.data.corpus.lookup import Corpus
 from lmcore.data.places import CACHE_HINT
 from lmcore.data.token_files import Split
 from lmcore.data.tokenizer.base import Tokenizer
 from lmcore.errors import LmError
 from lmcore.files import replacing
+from lmcore.measures import SPLITS
 
 _CHUNK = 1 << 20
 

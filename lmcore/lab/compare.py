@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from lmcore.config import setting_names, why_ignored
 from lmcore.errors import LmError
+from lmcore.measures import SPLITS
 from lmcore.runs.events import Event, is_number
 from lmcore.runs.history import History
 from lmcore.runs.run import Run
@@ -23,7 +24,6 @@ CURVE_FIELDS = {
     "val": ("step", "epoch", "tokens", "seconds", "loss", "perplexity", "word_perplexity", "bits_per_byte", "accuracy"),
 }
 MAX_POINTS = 2000
-SPLITS = ("train", "val", "test")
 ABBREVIATIONS = {"perplexity": "ppl", "word_perplexity": "word ppl", "bits_per_byte": "bits/byte"}
 PUBLISHED_NOTE = (
     "publ.: the perplexity as the study publishes it, exp of the mean over batches, where a short last batch counts as "

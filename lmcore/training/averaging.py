@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,7 +17,7 @@ from lmcore.config import TrainingConfig
 TRAINED = "trained/"
 
 
-class Average:
+class Average(ABC):
     """An average beside the trained weights, by parameter name. Frozen weights are their own average.
 
     Attributes:
@@ -29,10 +30,11 @@ class Average:
         self._steps = 0
         self._swapped = False
 
+    @abstractmethod
     def update(self) -> None:
         """Take the weights after a step into the average."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluated(self, losses: Sequence[float]) -> None:
         """Learn of an evaluation; `losses` are all validation losses so far."""
 
@@ -95,6 +97,9 @@ class MovingAverage(Average):
         self._steps += 1
         kept = min(self.decay, (1 + self._steps) / (10 + self._steps))
         self._move_towards_trained(1 - kept)
+
+    def evaluated(self, losses: Sequence[float]) -> None:
+        """Nothing: a moving average runs from the start."""
 
 
 class TriggeredAverage(Average):

@@ -12,7 +12,7 @@ import pytest
 
 @dataclass
 class Site:
-    """What is served, by path, and what was asked for.
+    """What is served, by path, and what was requested.
 
     Attributes:
         files: path to content.

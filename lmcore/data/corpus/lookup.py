@@ -18,8 +18,8 @@ from lmcore.data.corpus.sources import PACKED, TEXT_SUFFIXES, Reading, TextSourc
 from lmcore.data.places import CACHE_HINT, data_folders, data_subfolders, default_cache
 from lmcore.errors import LmError, UsageError, did_you_mean
 from lmcore.files import replacing
+from lmcore.measures import SPLITS
 
-SPLITS = ("train", "val", "test")
 TOKEN_SUFFIXES = (".npz", ".bin")
 _SPLIT_NAMES = {
     "train": "train",

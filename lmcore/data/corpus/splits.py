@@ -13,12 +13,13 @@ import numpy as np
 
 from lmcore.config import DataConfig
 from lmcore.data.corpus.catalogue import identity
-from lmcore.data.corpus.lookup import SPLITS, Corpus, published_entry
+from lmcore.data.corpus.lookup import Corpus, published_entry
 from lmcore.data.corpus.pieces import TextPiece, clip, cut_between_words, stripped_lines, utf8_size
 from lmcore.data.corpus.sources import TextSource
 from lmcore.data.places import CACHE_HINT
 from lmcore.errors import LmError
 from lmcore.files import replacing
+from lmcore.measures import SPLITS
 from lmcore.text import human_bytes
 
 # A cut moves at most so far to a document's or a line's end, and never over a quarter of the smallest split.
